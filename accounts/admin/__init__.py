@@ -1,0 +1,19 @@
+"""Teams, keys and money in the Django admin: the work of ops and finance."""
+
+from accounts.admin.keys import ApiKeyAdmin
+from accounts.admin.ledger import AdjustmentAdmin, DailyTotalAdmin, QuarantineAdmin
+from accounts.admin.prices import PriceAdmin
+from accounts.admin.records import RequestRecordAdmin
+from accounts.admin.requests import KeyRequestAdmin
+from accounts.admin.teams import TeamAdmin
+
+__all__ = [
+    "AdjustmentAdmin",
+    "ApiKeyAdmin",
+    "DailyTotalAdmin",
+    "KeyRequestAdmin",
+    "PriceAdmin",
+    "QuarantineAdmin",
+    "RequestRecordAdmin",
+    "TeamAdmin",
+]

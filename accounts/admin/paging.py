@@ -1,0 +1,67 @@
+"""Lists over millions of rows: pages that are never counted, filters that never read the whole table."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.admin import SimpleListFilter
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from accounts.models import DailyTotal
+
+PAGES = 1_000  # further back one gets by a filter; a deep OFFSET reads everything before it
+DAYS = 92
+CHOICES = 200
+
+
+class InfinitePaginator(Paginator):  # type: ignore[type-arg]
+    """Says that there are many rows instead of counting them; the page offers `next` without a total.
+
+    The name is the one by which unfold knows that it has no total to show.
+    """
+
+    template_name = "unfold/helpers/pagination_infinite.html"
+
+    @cached_property
+    def count(self) -> int:
+        return PAGES * self.per_page
+
+
+class Recently(SimpleListFilter):
+    """The time of the call, in windows that an index serves."""
+
+    title = "time"
+    parameter_name = "since"
+    windows = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7), "31d": timedelta(days=31)}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        names = ("last hour", "last 24 hours", "last 7 days", "last 31 days")
+        return list(zip(self.windows, names, strict=True))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        window = self.windows.get(self.value() or "")
+        return queryset.filter(at__gte=timezone.now() - window) if window else queryset
+
+
+class SeenFilter(SimpleListFilter):
+    """Values of one column as the daily totals of the last quarter know them, so the ledger is not asked."""
+
+    column = ""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterator[tuple[str, str]]:
+        since = timezone.localdate() - timedelta(days=DAYS)
+        seen = DailyTotal.objects.filter(day__gte=since).exclude(**{self.column: ""})
+        for value in seen.order_by(self.column).values_list(self.column, flat=True).distinct()[:CHOICES]:
+            yield value, value
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(**{self.column: self.value()}) if self.value() else queryset
+
+
+def seen(name: str) -> type[SeenFilter]:
+    """The filter on one of the columns of DailyTotal."""
+    return type(f"Seen{name.title()}", (SeenFilter,), {"column": name, "title": name, "parameter_name": name})

@@ -1,0 +1,154 @@
+"""Prices in the admin: versions are added, never edited; what is or was in force is never deleted."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db.models import Exists, F, OuterRef, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from accounts.admin.base import ModelAdmin, ModelForm, badge
+from accounts.admin.fields import UsdField, short_usd
+from accounts.models import Price
+from accounts.models.prices import AMOUNTS
+
+WHOSE = ("provider", "kind", "model")
+# What an amount that is not given stands for.
+WITHOUT = {
+    "cached_input": "as input",
+    "cache_write": "as input",
+    "cache_write_1h": "as cache write",
+    "reasoning": "as output",
+    "audio_input": "as input",
+    "audio_output": "as output",
+}
+IN_FORCE, SUPERSEDED, PLANNED = "in force", "superseded", "planned"
+
+
+def _amount(name: str) -> UsdField:
+    """US dollars for a million units, with the model's own word on what an empty one means."""
+    column: Any = Price._meta.get_field(name)
+    text = column.help_text or "US dollars a million tokens."
+    return UsdField(required=False, label=name.replace("_", " ").capitalize(), help_text=text)
+
+
+class PriceForm(ModelForm):
+    input = _amount("input")
+    cached_input = _amount("cached_input")
+    cache_write = _amount("cache_write")
+    cache_write_1h = _amount("cache_write_1h")
+    output = _amount("output")
+    reasoning = _amount("reasoning")
+    audio_input = _amount("audio_input")
+    audio_output = _amount("audio_output")
+    requests = _amount("requests")
+
+    class Meta:
+        model = Price
+        fields = (*WHOSE, "effective_from", *AMOUNTS, "source", "note")
+        widgets = {"source": forms.Textarea(attrs={"rows": 2}), "note": forms.Textarea(attrs={"rows": 2})}
+
+
+@admin.register(Price)
+class PriceAdmin(ModelAdmin):
+    form = PriceForm
+    list_display = ("model", "for_whom", "effective_from", "state", "in_", "cached", "out", "created_by", "supersede")
+    list_filter = ("kind", "provider")
+    search_fields = ("model", "provider", "kind", "source", "note")
+    date_hierarchy = None
+    fieldsets = (
+        ("Whose price", {"fields": ("model", ("provider", "kind"), "effective_from")}),
+        (
+            "US dollars a million units",
+            {
+                "fields": (
+                    ("input", "output"),
+                    ("cached_input", "reasoning"),
+                    ("cache_write", "cache_write_1h"),
+                    ("audio_input", "audio_output"),
+                    "requests",
+                )
+            },
+        ),
+        ("Where it comes from", {"fields": ("source", "note")}),
+    )
+    shown_fieldsets = (
+        ("Whose price", {"fields": ("model", ("provider", "kind"), ("effective_from", "state"), "supersede")}),
+        ("US dollars a million units", {"fields": ("amounts",)}),
+        ("Where it comes from", {"fields": ("source", "note", ("created_at", "created_by"))}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        same = Price.objects.filter(**{name: OuterRef(name) for name in WHOSE}, effective_from__lte=timezone.now())
+        marked: QuerySet[Any] = rows.annotate(
+            superseded=Exists(same.filter(effective_from__gt=OuterRef("effective_from")))
+        )
+        return marked.order_by("model", "provider", "kind", F("effective_from").desc())
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fieldsets if obj is None else self.shown_fieldsets
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Prefill from an existing version, `?from=ID`; the new one takes effect now unless another date is entered."""
+        text = request.GET.get("from", "")
+        former = Price.objects.filter(pk=int(text)).first() if text.isdecimal() and len(text) < 18 else None
+        copied = {name: getattr(former, name) for name in (*WHOSE, *AMOUNTS)} if former else {}
+        return {"effective_from": timezone.now().replace(second=0, microsecond=0), **copied}
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        planned = obj is None or obj.effective_from > timezone.now()
+        return planned and super().has_delete_permission(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {}  # "delete selected" would not ask about each date
+
+    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
+        obj.created_by = request.user.get_username()
+        super().save_model(request, obj, form, change)
+
+    @admin.display(description="For")
+    def for_whom(self, price: Price) -> str:
+        return price.provider or price.kind or "any provider"
+
+    @badge("State", {IN_FORCE: "success", PLANNED: "info", SUPERSEDED: ""})
+    def state(self, price: Any) -> str:
+        if price.effective_from > timezone.now():
+            return PLANNED
+        return SUPERSEDED if price.superseded else IN_FORCE
+
+    @admin.display(description="Input", ordering="input")
+    def in_(self, price: Price) -> str:
+        return _usd(price.input)
+
+    @admin.display(description="Cached", ordering="cached_input")
+    def cached(self, price: Price) -> str:
+        return _usd(price.cached_input)
+
+    @admin.display(description="Output", ordering="output")
+    def out(self, price: Price) -> str:
+        return _usd(price.output)
+
+    @admin.display(description="Amounts")
+    def amounts(self, price: Price) -> SafeString:
+        rows = [(name.replace("_", " "), _usd(getattr(price, name), WITHOUT.get(name, "none"))) for name in AMOUNTS]
+        return format_html(
+            '<table class="ql-table">{}</table>',
+            format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows),
+        )
+
+    @admin.display(description="To change it")
+    def supersede(self, price: Price) -> SafeString:
+        address = f"{reverse('admin:accounts_price_add')}?from={price.pk}"
+        return format_html('<a class="text-link" href="{}">New version</a>', address)
+
+
+def _usd(amount: int | None, empty: str = "-") -> str:
+    return empty if amount is None else short_usd(amount)

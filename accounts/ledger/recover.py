@@ -1,0 +1,99 @@
+"""Journals whose process died: taken over by one adopter, their open requests turned into interrupted ones."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from accounts.ledger.entry import Attempt, Entry, from_json, to_json, totals
+from accounts.ledger.scan import Scan, names, scan, segments_of
+from accounts.prices import Book, Charge, Usage
+
+BYTES_PER_TOKEN = 4
+Pricing = Callable[[Attempt, Usage], Charge]
+
+
+class Orphan:
+    """The journal of a dead process. Its lock is ours until `release` or `remove`."""
+
+    def __init__(self, folder: Path, name: str, lock: int) -> None:
+        self.name = name
+        self._folder, self._lock = folder, lock
+
+    def scan(self) -> Scan:
+        """Read what it holds. Raises OSError."""
+        return scan(self._folder, self.name)
+
+    def remove(self) -> None:
+        """Delete the files, once the main database has every row."""
+        for path in segments_of(self._folder, self.name):
+            path.unlink(missing_ok=True)
+        (self._folder / f"{self.name}.lock").unlink(missing_ok=True)
+        self.release()
+
+    def release(self) -> None:
+        os.close(self._lock)
+
+
+def orphans(folder: Path) -> Iterator[Orphan]:
+    """Take over the journals of dead processes, one after the other. Each must be removed or released."""
+    for name in names(folder):
+        lock = _take_lock(folder / f"{name}.lock")
+        if lock is not None:
+            yield Orphan(folder, name, lock)
+
+
+def recover(held: Scan, price: Pricing) -> Iterator[bytes]:
+    """Yield every row as the ledger should have it; what is no entry comes as it is. Raises OSError."""
+    for line in held.rows.values():
+        raw = line.read()
+        yield raw if line.settled else _ended(raw, price)
+
+
+def interrupt(entry: Entry, price: Pricing) -> None:
+    """End an open request whose process died: an attempt under way is estimated from the size of its prompt.
+
+    A request that had reached no provider, or none that may bill it, has failed.
+    """
+    under_way = [attempt for attempt in entry.attempts if attempt.status == "open"]
+    for attempt in under_way:
+        attempt.status, attempt.error = "interrupted", "process_died"
+        if attempt.usage_source == "none":
+            attempt.usage, attempt.usage_source = {"input": -(-entry.prompt_bytes // BYTES_PER_TOKEN)}, "estimated"
+        charge = price(attempt, Usage(**(attempt.usage or {})))
+        attempt.price_id, attempt.cost_status, attempt.cost_nano = charge.price_id, charge.status, charge.cost_nano
+    billed = any(attempt.status == "interrupted" for attempt in entry.attempts)
+    entry.status, entry.error = ("interrupted" if billed else "failed"), "process_died"
+    totals(entry)
+
+
+def pricing(book: Book) -> Pricing:
+    """Price attempts as of their own start. What was marked free when it was opened stays free."""
+
+    def price(attempt: Attempt, usage: Usage) -> Charge:
+        free = attempt.cost_status == "free"
+        return book.charge(attempt.provider, attempt.kind, attempt.model, usage, at=attempt.started_at, free=free)
+
+    return price
+
+
+def _ended(raw: bytes, price: Pricing) -> bytes:
+    try:
+        entry = from_json(raw)
+        interrupt(entry, price)
+    except (ValueError, TypeError):
+        return raw  # the ledger will refuse it and keep it in quarantine
+    return to_json(entry)
+
+
+def _take_lock(path: Path) -> int | None:
+    """Hold a lock that no living process holds. Returns None where one does, or where somebody was quicker."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if path.stat().st_ino == os.fstat(fd).st_ino:
+            return fd
+    except OSError:
+        pass
+    os.close(fd)
+    return None

@@ -1,0 +1,50 @@
+"""`qlite createkey`: make an API key on the command line. The secret is printed once and kept nowhere."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+from accounts.management.moments import moment
+from accounts.models import Team
+from accounts.store.keys import make_key
+
+
+class Command(BaseCommand):
+    help = "Make an API key for a team and print it, once. A running gateway accepts it within a second."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--team", required=True, help="The team's short name; made where there is none.")
+        parser.add_argument("--name", required=True, help="What the key is called in lists and reports.")
+        parser.add_argument("--models", default="", help="What it may use: names, or patterns with one *, by comma.")
+        parser.add_argument("--expires", type=moment, help="A date or time, such as 2027-01-31 or 2027-01-31T12:00Z.")
+        parser.add_argument("--quiet", action="store_true", help="Print the key alone.")
+
+    @transaction.atomic
+    def handle(self, *, team: str, name: str, models: str, quiet: bool, **options: Any) -> None:
+        row, made = self._team(team)
+        wanted = [word for word in (part.strip() for part in models.split(",")) if word]
+        for model in wanted:
+            if model.count("*") > 1:
+                raise CommandError(f"{model} has more than one *")
+        key, minted = make_key(row, name, models=wanted, expires_at=options["expires"], by="command line")
+        if quiet:
+            self.stdout.write(minted.text)
+            return
+        if made:
+            self.stdout.write(f"There was no team {row.name}: made it.")
+        self.stdout.write(f"Key {key.label} of team {row.name}. Copy it now, it is not shown again:\n\n{minted.text}\n")
+
+    def _team(self, name: str) -> tuple[Team, bool]:
+        known = Team.objects.filter(name=name).first()
+        if known is not None:
+            return known, False
+        team = Team(name=name)
+        try:
+            team.full_clean()
+        except ValidationError as error:
+            raise CommandError(f"{name!r} cannot be a team's name: {' '.join(error.messages)}") from error
+        team.save()
+        return team, True

@@ -1,0 +1,19 @@
+"""The rows of the accounts room: who may call, at what price, and what was spent."""
+
+from accounts.models.keys import ApiKey, KeyRequest
+from accounts.models.ledger import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord
+from accounts.models.prices import Price
+from accounts.models.teams import Membership, Team
+
+__all__ = [
+    "Adjustment",
+    "ApiKey",
+    "AttemptRecord",
+    "DailyTotal",
+    "KeyRequest",
+    "LedgerQuarantine",
+    "Membership",
+    "Price",
+    "RequestRecord",
+    "Team",
+]

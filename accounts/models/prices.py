@@ -1,0 +1,78 @@
+"""Prices: dated versions in integer nano-USD per million units. A change is a new version, never an edit."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+
+AMOUNTS = (
+    "input",
+    "cached_input",
+    "cache_write",
+    "cache_write_1h",
+    "output",
+    "reasoning",
+    "audio_input",
+    "audio_output",
+    "requests",
+)
+FROZEN = ("provider", "kind", "model", "effective_from", *AMOUNTS)
+
+
+def amount(help_text: str = "") -> Any:
+    """One column of nano-USD per million units; null means that the class has no price of its own."""
+    return models.BigIntegerField(null=True, blank=True, help_text=help_text)
+
+
+class Price(models.Model):
+    provider = models.CharField(max_length=64, blank=True, help_text="Name of a provider; empty for any.")
+    kind = models.CharField(max_length=32, blank=True, help_text="Kind of provider; empty for any.")
+    model = models.CharField(max_length=200, help_text="The provider's model name, or its beginning and a *.")
+    effective_from = models.DateTimeField()
+    input = amount()
+    cached_input = amount("Empty: as input.")
+    cache_write = amount("Kept for 5 minutes. Empty: as input.")
+    cache_write_1h = amount("Kept for an hour. Empty: as cache write.")
+    output = amount()
+    reasoning = amount("Empty: as output.")
+    audio_input = amount("Empty: as input.")
+    audio_output = amount("Empty: as output.")
+    requests = amount("Per million requests. Empty: nothing.")
+    source = models.TextField(blank=True, help_text="Where the figures come from.")
+    note = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.CharField(max_length=200, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["model", "provider", "kind", "-effective_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "kind", "model", "effective_from"], name="accounts_price_once"),
+            *(
+                models.CheckConstraint(condition=models.Q(**{f"{name}__gte": 0}), name=f"accounts_price_{name}_paid")
+                for name in AMOUNTS
+            ),
+        ]
+
+    def __str__(self) -> str:
+        where = self.provider or self.kind or "any provider"
+        return f"{self.model} at {where} from {self.effective_from:%Y-%m-%d}"
+
+    def clean(self) -> None:
+        """Raises ValidationError with a sentence for the person at the form."""
+        if self.input is None and self.requests is None:
+            raise ValidationError("A price needs at least an amount for input or for requests.")
+        if "*" in self.model[:-1]:
+            raise ValidationError({"model": "A * may stand only at the end."})
+        self._refuse_edit()
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Raises ValidationError where an existing version would change."""
+        self._refuse_edit()
+        super().save(*args, **kwargs)
+
+    def _refuse_edit(self) -> None:
+        if self._state.adding:
+            return
+        stored = Price.objects.filter(pk=self.pk).values(*FROZEN).first()
+        if stored is not None and any(getattr(self, name) != value for name, value in stored.items()):
+            raise ValidationError("A price is never edited: add a new version that takes effect from its own date.")

@@ -1,0 +1,1 @@
+"""The self-service pages for API keys, mounted at /keys/."""

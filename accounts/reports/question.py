@@ -1,0 +1,84 @@
+"""What somebody wants to know of the ledger: a period, whose money, which part of it, and by what."""
+
+import calendar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from django.db.models import Model, QuerySet
+
+from accounts.models import DailyTotal
+
+# Name in URLs and forms -> column, the same in daily totals and in records.
+DIMENSIONS = {
+    "team": "team",
+    "model": "model",
+    "provider": "provider",
+    "key": "key_id",
+    "cost_centre": "cost_centre",
+    "route": "route",
+}
+LABELS = {
+    "team": "Team",
+    "model": "Model",
+    "provider": "Provider",
+    "day": "Day",
+    "key": "Key",
+    "cost_centre": "Cost centre",
+    "route": "Route",
+}
+# Stands in a URL for the empty text: a record without a provider is one that no provider answered.
+NOTHING = "(none)"
+LONGEST_DAYS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`scope` holds the teams whose money may be seen, None all; `only` holds a value by dimension."""
+
+    first: date
+    last: date
+    scope: tuple[str, ...] | None
+    only: Mapping[str, str] = field(default_factory=dict)
+    group: str = "team"
+
+    @property
+    def days(self) -> list[date]:
+        return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
+
+    @property
+    def totals(self) -> QuerySet[DailyTotal]:
+        rows = DailyTotal.objects.filter(day__range=(self.first, self.last))
+        if self.scope is not None:
+            rows = rows.filter(team__in=self.scope)
+        return rows.filter(**{DIMENSIONS[name]: value for name, value in self.only.items()}).order_by()
+
+    def of_record(self, *, without: tuple[str, ...] = ()) -> dict[str, str]:
+        """Conditions on the columns of a record, leaving out the dimensions in `without`."""
+        return {DIMENSIONS[name]: value for name, value in self.only.items() if name not in without}
+
+    def counts(self, team: str, cost_centre: str) -> bool:
+        """Whether money booked to this team and cost centre is part of the answer."""
+        return (
+            (self.scope is None or team in self.scope)
+            and self.only.get("team", team) == team
+            and self.only.get("cost_centre", cost_centre) == cost_centre
+        )
+
+
+def column(group: str) -> str:
+    return "day" if group == "day" else DIMENSIONS[group]
+
+
+def month_of(day: date) -> tuple[date, date]:
+    """First and last day of the month around `day`."""
+    return day.replace(day=1), day.replace(day=calendar.monthrange(day.year, day.month)[1])
+
+
+def month_before(day: date) -> date:
+    """First day of the month before the one around `day`."""
+    return (day.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
+def distinct(rows: QuerySet[Model], name: str) -> list[str]:
+    return sorted(rows.order_by().values_list(DIMENSIONS[name], flat=True).distinct())

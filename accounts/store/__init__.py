@@ -1,0 +1,1 @@
+"""Rows of the accounts room turned into plain values, and back."""

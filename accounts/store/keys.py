@@ -1,0 +1,92 @@
+"""Keys from and to their rows. The text of a key passes through here once, when it is made, and is not kept."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from django.db import connection, transaction
+
+from accounts import keys
+from accounts.keys import Grant, Minted
+from accounts.models import ApiKey, Team
+
+
+def load_keys() -> dict[str, Grant]:
+    """Return what every key permits, by digest; also disabled and expired ones, so that the log can tell why."""
+    rows = ApiKey.objects.order_by().values_list(
+        "digest",
+        "id8",
+        "label",
+        "team__name",
+        "team__cost_centre",
+        "owner",
+        "team__owner",
+        "models",
+        "expires_at",
+        "disabled",
+        "team__disabled",
+    )
+    return {digest: _grant(*rest) for digest, *rest in rows.iterator()}
+
+
+def make_key(
+    team: Team,
+    label: str,
+    *,
+    owner: str = "",
+    models: Iterable[str] = (),
+    monthly_budget_nano: int | None = None,
+    expires_at: datetime | None = None,
+    by: str = "",
+) -> tuple[ApiKey, Minted]:
+    """Make a key for a team. The secret is in the second value only: show it once."""
+    minted = keys.mint()
+    row = ApiKey.objects.create(
+        id8=minted.id,
+        digest=minted.digest,
+        last4=minted.last4,
+        team=team,
+        label=label,
+        owner=owner,
+        models=list(models),
+        monthly_budget_nano=monthly_budget_nano,
+        expires_at=expires_at,
+        created_by=by,
+    )
+    return row, minted
+
+
+def touch_used(used: Mapping[str, float]) -> None:
+    """Note when keys (by their public id) were last used, in epoch seconds. Never makes the gateway reload its keys."""
+    moments = [(datetime.fromtimestamp(at, UTC), id8) for id8, at in sorted(used.items())]
+    stamped = [(connection.ops.adapt_datetimefield_value(moment), id8) for moment, id8 in moments]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE accounts_apikey SET last_used_at = %s "
+            "WHERE id8 = %s AND (last_used_at IS NULL OR last_used_at < %s)",
+            [(moment, id8, moment) for moment, id8 in stamped],
+        )
+
+
+def _grant(
+    id8: str,
+    label: str,
+    team: str,
+    cost_centre: str,
+    owner: str,
+    team_owner: str,
+    models: list[str],
+    expires_at: datetime | None,
+    disabled: bool,
+    team_disabled: bool,
+) -> Grant:
+    return Grant(
+        key_id=id8,
+        label=label,
+        team=team,
+        cost_centre=cost_centre,
+        owner=owner or team_owner,
+        models=tuple(models),
+        expires_at=expires_at.timestamp() if expires_at else None,
+        disabled=disabled,
+        team_disabled=team_disabled,
+    )

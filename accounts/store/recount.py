@@ -1,0 +1,95 @@
+"""Daily totals counted again from the rows they stand for, day by day, and compared."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+
+from django.db.models import Count, F, Q, Sum, Value
+from django.db.models.functions import Coalesce
+
+from accounts.models import Adjustment, DailyTotal, RequestRecord
+from accounts.store.adjust import moved, original
+from accounts.store.totals import DIMENSIONS, SUMS, Key
+
+Row = tuple[int, ...]
+ZERO: Row = (0,) * len(SUMS)
+COUNTED = {
+    "requests": Count("pk"),
+    "cached": Count("pk", filter=Q(status="cached")),
+    "failed": Count("pk", filter=Q(status="failed")),
+    "interrupted": Count("pk", filter=Q(status="interrupted")),
+    "unpriced": Count("pk", filter=Q(cost_status="unpriced")),
+    "input_tokens": Sum(F("input") + F("cached_input") + F("cache_write") + F("audio_input")),
+    "output_tokens": Sum(F("output") + F("reasoning") + F("audio_output")),
+    "cost_nano": Sum("cost_nano"),
+    "estimated_nano": Coalesce(Sum("cost_nano", filter=Q(usage_source="estimated")), 0),
+    "saved_nano": Sum("saved_nano"),
+    "tokens_saved": Sum("tokens_saved"),
+}
+
+
+def totals() -> Iterator[str]:
+    """Yield a sentence for each daily total that is not the sum of its rows."""
+    for day in _days():
+        stored, counted = _both(day)
+        for key in sorted(counted.keys() | stored.keys()):
+            pairs = zip(SUMS, stored.get(key, ZERO), counted.get(key, ZERO), strict=True)
+            for name, there, sum_of_rows in pairs:
+                if there != sum_of_rows:
+                    yield f"daily total {_name(key)}: {name} is {there}, its rows make {sum_of_rows}"
+
+
+def adjusted() -> Iterator[str]:
+    """Yield a sentence for each daily total whose adjusted amount is not the sum of its adjustments."""
+    found = _misadjusted()
+    # An adjustment booked between the two queries looks like a fault; a fault is there the second time too.
+    yield from sorted(found & _misadjusted() if found else found)
+
+
+def _misadjusted() -> set[str]:
+    booked: defaultdict[Key, int] = defaultdict(int)
+    for key, amount in _replayed():
+        booked[key] += amount
+    rows = DailyTotal.objects.exclude(adjusted_nano=0).values_list(*DIMENSIONS, "adjusted_nano")
+    stored: dict[Key, int] = {tuple(row[:-1]): row[-1] for row in rows}
+    return {
+        f"daily total {_name(key)}: adjusted_nano is {stored.get(key, 0)}, its adjustments make {booked.get(key, 0)}"
+        for key in booked.keys() | stored.keys()
+        if booked.get(key, 0) != stored.get(key, 0)
+    }
+
+
+def _days() -> list[date]:
+    rows = RequestRecord.objects.order_by().values_list("day", flat=True).distinct()
+    stored = DailyTotal.objects.order_by().values_list("day", flat=True).distinct()
+    return sorted({*rows, *stored})
+
+
+def _both(day: date) -> tuple[dict[Key, Row], dict[Key, Row]]:
+    """Read totals and counted rows of one day in one statement, so that a drain in the middle cannot be seen."""
+    # The names of the aggregates keep apart from the columns that they are made of.
+    names = {name: f"sum_{name}" for name in SUMS}
+    columns = ("origin", *DIMENSIONS, *names.values())
+    stored = DailyTotal.objects.filter(day=day).order_by().annotate(origin=Value("totals"))
+    counted = RequestRecord.objects.filter(day=day).order_by().annotate(origin=Value("rows"))
+    sums = counted.values("origin", *DIMENSIONS).annotate(**{alias: COUNTED[name] for name, alias in names.items()})
+    same = stored.annotate(**{alias: F(name) for name, alias in names.items()})
+    found: dict[str, dict[Key, Row]] = {"totals": {}, "rows": {}}
+    for row in same.values_list(*columns).union(sums.values_list(*columns), all=True):
+        found[row[0]][row[1 : 1 + len(DIMENSIONS)]] = row[1 + len(DIMENSIONS) :]
+    return found["totals"], found["rows"]
+
+
+def _replayed() -> Iterator[tuple[Key, int]]:
+    """Book all adjustments again, from the originals on."""
+    record, stands = None, None
+    for each in Adjustment.objects.order_by("request", "id").select_related("request").iterator(chunk_size=500):
+        if stands is None or record != each.request_id:
+            record, stands = each.request_id, original(each.request)
+        after = stands.after(each)
+        yield from moved(each.request, stands, after).items()
+        stands = after
+
+
+def _name(key: Key) -> str:
+    return ", ".join(f"{name} {value}" for name, value in zip(DIMENSIONS, key, strict=True) if value != "")

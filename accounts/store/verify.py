@@ -1,0 +1,125 @@
+"""Proof that the ledger is sound: each check names the rows that are not. It reads, and changes nothing.
+
+The invariants are those of docs/reliability.md: a request costs what its attempts cost, totals are the sums of their
+rows, amounts are integers, nothing is there twice, nothing waits in quarantine.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from accounts.models import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord
+from accounts.store import recount, triggers
+from accounts.store.pending import Pending
+
+NAMED = 20
+AMOUNTS = {
+    RequestRecord: ("cost_nano", "saved_nano"),
+    AttemptRecord: ("cost_nano",),
+    Adjustment: ("cost_nano_delta",),
+    DailyTotal: ("cost_nano", "estimated_nano", "saved_nano", "adjusted_nano"),
+}
+# Sentence, and the query for ids of rows it is true of. Each is one statement, so a drain in the middle cannot be seen.
+FAULTS = {
+    "request {}: its cost is not the sum of its attempts": """
+        SELECT r.id FROM accounts_requestrecord r LEFT JOIN accounts_attemptrecord a ON a.request_id = r.id
+        GROUP BY r.id, r.cost_nano HAVING r.cost_nano <> COALESCE(SUM(a.cost_nano), 0)""",
+    "request {}: an attempt is missing": """
+        SELECT request_id FROM accounts_attemptrecord
+        GROUP BY request_id HAVING COUNT(*) <> MAX(number) OR MIN(number) <> 1""",
+    "request {}: settled without an attempt": """
+        SELECT r.id FROM accounts_requestrecord r WHERE r.status IN ('settled', 'interrupted')
+        AND NOT EXISTS (SELECT 1 FROM accounts_attemptrecord a WHERE a.request_id = r.id)""",
+    "request {}: is there more than once": """
+        SELECT id FROM accounts_requestrecord GROUP BY id HAVING COUNT(*) > 1""",
+    "request {}: an attempt is there more than once": """
+        SELECT request_id FROM accounts_attemptrecord GROUP BY request_id, number HAVING COUNT(*) > 1""",
+    "request {}: came from the cache and yet has a cost": """
+        SELECT id FROM accounts_requestrecord WHERE status = 'cached' AND cost_nano <> 0""",
+    "request {}: its status is none that a record can have": """
+        SELECT id FROM accounts_requestrecord
+        WHERE status NOT IN ('settled', 'interrupted', 'failed', 'cached')""",
+    "attempt of request {}: there is no such request": """
+        SELECT a.request_id FROM accounts_attemptrecord a LEFT JOIN accounts_requestrecord r ON r.id = a.request_id
+        WHERE r.id IS NULL""",
+}
+
+
+def verify(journals: Path) -> list[str]:
+    """Return what is wrong, a sentence for each row or fault; nothing when all is well."""
+    checks: list[Callable[[], Iterator[str]]] = [_file, _triggers, _faults, _floats, recount.totals, recount.adjusted]
+    problems = [problem for check in checks for problem in check()]
+    return [*problems, *_quarantine(), *_journals(journals)]
+
+
+def counts(journals: Path) -> dict[str, int]:
+    """How many rows of each sort there are, in the ledger and still in the journals."""
+    pending = Pending(journals)
+    pending.close()
+    return {
+        "requests": RequestRecord.objects.count(),
+        "attempts": AttemptRecord.objects.count(),
+        "adjustments": Adjustment.objects.count(),
+        "quarantined": LedgerQuarantine.objects.count(),
+        "undrained": pending.settled,
+        "open": pending.open,
+    }
+
+
+def _file() -> Iterator[str]:
+    if connection.vendor == "sqlite":
+        for (finding,) in _select("PRAGMA quick_check(5)"):
+            if finding != "ok":
+                yield f"the database file is damaged: {finding}"
+
+
+def _triggers() -> Iterator[str]:
+    for table in triggers.missing(connection):
+        yield f"{table}: the trigger that keeps settled rows from changing is gone"
+
+
+def _faults() -> Iterator[str]:
+    for sentence, query in FAULTS.items():
+        yield from _named(sentence, query)
+
+
+def _floats() -> Iterator[str]:
+    if connection.vendor != "sqlite":
+        return  # the columns are BIGINT and can hold nothing else
+    for model, columns in AMOUNTS.items():
+        table = model._meta.db_table
+        for column in columns:
+            query = f"SELECT {model._meta.pk.column} FROM {table} WHERE typeof({column}) <> 'integer'"  # noqa: S608
+            yield from _named(f"{table} {{}}: {column} is not an integer", query)
+
+
+def _quarantine() -> Iterator[str]:
+    for row in LedgerQuarantine.objects.order_by("id")[:NAMED]:
+        yield f"quarantine {row.pk}: request {row.request_id or 'without id'} could not be stored: {row.error}"
+    rest = LedgerQuarantine.objects.count() - NAMED
+    if rest > 0:
+        yield f"quarantine: {rest} more"
+
+
+def _journals(folder: Path) -> Iterator[str]:
+    pending = Pending(folder)
+    pending.close()
+    if pending.damaged:
+        yield f"journals: {pending.damaged} lines cannot be read"
+
+
+def _named(sentence: str, query: str) -> Iterator[str]:
+    """Name the first rows and count the others."""
+    found = [row[0] for row in _select(f"SELECT * FROM ({query}) AS found LIMIT {NAMED + 1}")]  # noqa: S608
+    yield from (sentence.format(id) for id in found[:NAMED])
+    if len(found) > NAMED:
+        ((count,),) = _select(f"SELECT COUNT(*) FROM ({query}) AS found")  # noqa: S608
+        yield sentence.format(f"and {count - NAMED} more")
+
+
+def _select(query: str) -> Iterator[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        yield from cursor.fetchall()
