@@ -1,0 +1,112 @@
+"""Every save, deletion and bulk action on the routing table publishes exactly one revision, and says so."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from routing import store
+from routing.admin.base import ModelAdmin
+from routing.models import Revision
+
+
+class PublishingAdmin(ModelAdmin):
+    """Publishes after the related rows are saved. What cannot be published is not saved either."""
+
+    actions = ("enable", "disable")
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        why = form.cleaned_data.get("why") or f"{self._kind} {form.instance} {'changed' if change else 'added'}"
+        self.publish(request, why)
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        name = str(obj)
+        super().delete_model(request, obj)
+        self.publish(request, f"{self._kind} {name} deleted")
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        with transaction.atomic():
+            names = _named(queryset)
+            super().delete_queryset(request, queryset)
+            self.publish(request, f"{self._kinds} deleted: {names}")
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._or_refused(request, lambda: super(PublishingAdmin, self).changeform_view(request, *args, **kwargs))
+
+    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._or_refused(request, lambda: super(PublishingAdmin, self).delete_view(request, *args, **kwargs))
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        return self._or_refused(request, lambda: super(PublishingAdmin, self).changelist_view(request, *args, **kwargs))
+
+    def enable(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        self._switch(request, rows, True)
+
+    enable.short_description = "Enable the selected rows"  # type: ignore[attr-defined]
+    enable.allowed_permissions = ("change",)  # type: ignore[attr-defined]
+
+    def disable(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
+        self._switch(request, rows, False)
+
+    disable.short_description = "Disable the selected rows"  # type: ignore[attr-defined]
+    disable.allowed_permissions = ("change",)  # type: ignore[attr-defined]
+
+    @transaction.atomic
+    def _switch(self, request: HttpRequest, rows: QuerySet[Any], enabled: bool) -> None:
+        word = "enabled" if enabled else "disabled"
+        changing = list(rows.exclude(enabled=enabled))
+        for row in changing:
+            self.log_change(request, row, f"{word.capitalize()} in bulk")
+        self.model.objects.filter(pk__in=[row.pk for row in changing]).update(
+            enabled=enabled, updated_at=timezone.now()
+        )
+        self.publish(request, f"{self._kinds} {word}: {_listed([str(row) for row in changing])}")
+
+    def publish(self, request: HttpRequest, note: str) -> None:
+        """Publish the rows as they are. Raises RoutingRefused, on which the caller's transaction is undone."""
+        before = store.latest()
+        revision = store.publish(request.user.get_username(), note)
+        if before is not None and revision.number == before.number:
+            messages.success(request, f"The routing table is unchanged: revision {revision.number} stays in force.")
+        else:
+            messages.success(request, said(request, revision))
+
+    def _or_refused(self, request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
+        try:
+            return answer()
+        except store.RoutingRefused as refused:
+            messages.error(request, f"Nothing was saved: {refused}")
+            return HttpResponseRedirect(request.get_full_path())
+
+    @property
+    def _kind(self) -> str:
+        return str(self.opts.verbose_name)
+
+    @property
+    def _kinds(self) -> str:
+        return str(self.opts.verbose_name_plural)
+
+
+def said(request: HttpRequest, revision: Revision) -> str:
+    """The sentence that tells people that an edit serves, with a link to its revision for those who may see it."""
+    text = f"revision {revision.number}"
+    if request.user.has_perm("routing.view_revision"):
+        address = reverse("admin:routing_revision_change", args=[revision.number])
+        text = format_html('<a href="{}"><u>{}</u></a>', address, text)
+    return format_html("Live in every process within a second: {}.", text)
+
+
+def _named(rows: QuerySet[Any]) -> str:
+    return _listed([str(row) for row in rows])
+
+
+def _listed(names: list[str], at_most: int = 10) -> str:
+    more = [f"and {len(names) - at_most} more"] if len(names) > at_most else []
+    return ", ".join([*names[:at_most], *more]) or "none"

@@ -1,0 +1,117 @@
+"""Publishing: the draft frozen into a revision, undone, previewed. Publishers wait for each other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection, transaction
+
+from routing import document
+from routing.diff import Change, changes
+from routing.document import Document, DocumentError
+from routing.models import Revision
+from routing.store.rows import RoutingRefused, read_rows, write_rows
+
+_LOCK = 0x716C_6974_65  # any constant that is only ours, for PostgreSQL's advisory locks
+
+
+def draft() -> Document:
+    """Return the rows as a document. Raises RoutingRefused."""
+    return read_rows()
+
+
+def latest() -> Revision | None:
+    """Return the revision that serves, None before the first."""
+    return Revision.objects.order_by("-number").first()
+
+
+def pending() -> list[Change]:
+    """List what publishing would change. Raises RoutingRefused."""
+    return changes(_document_of(latest()), draft())
+
+
+@transaction.atomic
+def publish(author: str, note: str = "", *, restored_from: Revision | None = None) -> Revision:
+    """Freeze the draft into a new revision; returns the latest where nothing changed. Raises RoutingRefused."""
+    _wait_for_other_publishers()
+    last = latest()
+    before, after = _document_of(last), draft()
+    if last is not None and before == after:
+        return last
+    return Revision.objects.create(
+        document=after,
+        author=author,
+        note=note,
+        diff=[change.as_dict() for change in changes(before, after)],
+        restored_from=restored_from,
+    )
+
+
+@transaction.atomic
+def restore(revision: Revision | int, author: str) -> Revision:
+    """Set the rows to what an earlier revision said and publish that as a new one. Raises RoutingRefused.
+
+    Credentials are not in revisions: a provider that still exists keeps its own, others have to be given one again
+    (the new revision's note names them).
+    """
+    _wait_for_other_publishers()
+    if isinstance(revision, int):
+        revision = _numbered(revision)
+    notices = write_rows(_document_of(revision), {}, replace=True)
+    note = ". ".join([f"Restored revision {revision.number}", *notices])
+    return publish(author, note, restored_from=revision)
+
+
+@transaction.atomic
+def apply(
+    table: Mapping[str, Any],
+    author: str,
+    note: str = "",
+    *,
+    secrets: Mapping[str, str] | None = None,
+    replace: bool = False,
+) -> Revision:
+    """Write a document to the rows and publish it. Raises RoutingRefused, with nothing changed.
+
+    Providers and routes are added or changed by name; `replace` also removes those it does not mention. `secrets` are
+    credentials by provider name, stored encrypted.
+    """
+    _wait_for_other_publishers()
+    write_rows(_normal(table), secrets or {}, replace=replace)
+    return publish(author, note)
+
+
+def preview(
+    table: Mapping[str, Any], *, secrets: Mapping[str, str] | None = None, replace: bool = False
+) -> list[Change]:
+    """List what `apply` would change, by doing it and taking it back. Raises RoutingRefused as `apply` would."""
+    with transaction.atomic():
+        before = draft()
+        write_rows(_normal(table), secrets or {}, replace=replace)
+        found = changes(before, draft())
+        transaction.set_rollback(True)
+    return found
+
+
+def _normal(table: Mapping[str, Any]) -> Document:
+    try:
+        return document.normal(table)
+    except DocumentError as error:
+        raise RoutingRefused(str(error)) from None
+
+
+def _document_of(revision: Revision | None) -> Document:
+    return _normal(revision.document) if revision is not None else document.empty()
+
+
+def _numbered(number: int) -> Revision:
+    try:
+        return Revision.objects.get(number=number)
+    except Revision.DoesNotExist:
+        raise RoutingRefused(f"there is no revision {number}") from None
+
+
+def _wait_for_other_publishers() -> None:
+    """Take the publishers' lock until the transaction ends. SQLite's transactions already wait for each other."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

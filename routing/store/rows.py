@@ -1,0 +1,143 @@
+"""Rows to document and back. Whoever writes holds the transaction."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from routing import document
+from routing.document import PROVIDER_FIELDS, ROUTE_FIELDS, TARGET_FIELDS, Document, DocumentError, Entry
+from routing.models import Provider, Route, Target
+
+_PROVIDER_COLUMNS = tuple(name for name in PROVIDER_FIELDS if name != "credential")
+_ROUTE_COLUMNS = tuple(name for name in ROUTE_FIELDS if name != "targets")
+_TARGET_COLUMNS = tuple(name for name in TARGET_FIELDS if name != "provider")
+_READINGS = 5
+
+
+class RoutingRefused(ValueError):
+    """The rows cannot take what was asked; the text is a sentence for whoever asked."""
+
+
+def read_rows() -> Document:
+    """Return the rows as a document in normal form.
+
+    The tables are read one after the other; where somebody saved in between and a target's other half is not there,
+    they are read again. Raises RoutingRefused if that never ends, or if a row breaks the rules.
+    """
+    for _ in range(_READINGS):
+        found = _read_once()
+        if found is not None:
+            try:
+                return document.normal(found)
+            except DocumentError as error:
+                raise RoutingRefused(f"the routing table cannot be published: {error}") from None
+    raise RoutingRefused("the routing table keeps changing while it is read; try again")
+
+
+def write_rows(table: Document, secrets: Mapping[str, str], *, replace: bool) -> list[str]:
+    """Make the rows say what `table` (in normal form) says, by name; `replace` removes what it does not mention.
+
+    `secrets` are new credentials by provider. Returns what the caller should know. Raises RoutingRefused.
+    """
+    present = read_rows()
+    notices = _write_providers(table["providers"], _by_name(present["providers"]), secrets)
+    _write_routes(table["routes"], _by_name(present["routes"]))
+    if replace:
+        _remove_others(table)
+    return notices
+
+
+def _read_once() -> dict[str, Any] | None:
+    targets = list(Target.objects.order_by("position", "id").values("route_id", "provider_id", *_TARGET_COLUMNS))
+    routes = list(Route.objects.values("id", *_ROUTE_COLUMNS))
+    providers = list(Provider.objects.values("id", "credential", "credential_env", *_PROVIDER_COLUMNS))
+    names = {row["id"]: row["name"] for row in providers}
+    by_route: dict[int, list[Entry]] = defaultdict(list)
+    for row in targets:
+        route, provider = row.pop("route_id"), row.pop("provider_id")
+        if provider not in names:
+            return None
+        by_route[route].append({"provider": names[provider], **row})
+    return {
+        "providers": [_provider_entry(row) for row in providers],
+        "routes": [{"targets": by_route[row.pop("id")], **row} for row in routes],
+    }
+
+
+def _provider_entry(row: dict[str, Any]) -> Entry:
+    del row["id"]
+    stored, variable = bool(row.pop("credential")), row.pop("credential_env")
+    credential = dict(document.STORED) if stored else ({"env": variable} if variable else None)
+    return {**row, "credential": credential}
+
+
+def _by_name(entries: list[Entry]) -> dict[str, Entry]:
+    return {entry["name"]: entry for entry in entries}
+
+
+def _write_providers(wanted: list[Entry], present: Mapping[str, Entry], secrets: Mapping[str, str]) -> list[str]:
+    rows = {row.name: row for row in Provider.objects.all()}
+    notices = []
+    for entry in wanted:
+        name = entry["name"]
+        have = present.get(name)
+        keeps = entry["credential"] == document.STORED
+        if keeps and have is not None:
+            entry = {**entry, "credential": have["credential"]}
+        if name not in secrets and have == entry:
+            continue
+        _write_provider(rows.get(name) or Provider(name=name), entry, secrets.get(name))
+        if keeps and have is None and name not in secrets:
+            notices.append(f"provider {name} has no credential yet; enter it if it needs one")
+    return notices
+
+
+def _write_provider(row: Provider, entry: Entry, secret: str | None) -> None:
+    for name in _PROVIDER_COLUMNS:
+        setattr(row, name, entry[name])
+    if secret is not None:
+        row.credential, row.credential_env = secret, ""
+    elif entry["credential"] != document.STORED:
+        row.credential, row.credential_env = "", (entry["credential"] or {}).get("env", "")
+    try:
+        row.full_clean(validate_unique=False)
+    except ValidationError as error:
+        raise RoutingRefused(f"provider {row.name}: {' '.join(error.messages)}") from None
+    row.save()
+
+
+def _write_routes(wanted: list[Entry], present: Mapping[str, Entry]) -> None:
+    changed = [entry for entry in wanted if present.get(entry["name"]) != entry]
+    if not changed:
+        return
+    Route.objects.bulk_create(
+        [Route(**{name: entry[name] for name in _ROUTE_COLUMNS}) for entry in changed],
+        batch_size=500,
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=[*(name for name in _ROUTE_COLUMNS if name != "name"), "updated_at"],
+    )
+    _write_targets(changed)
+
+
+def _write_targets(routes: list[Entry]) -> None:
+    """Replace all targets of `routes`."""
+    ids = dict(Route.objects.values_list("name", "id"))
+    providers = dict(Provider.objects.values_list("name", "id"))
+    Target.objects.filter(route_id__in=[ids[entry["name"]] for entry in routes]).delete()
+    rows = []
+    for entry in routes:
+        for position, target in enumerate(entry["targets"]):
+            if target["provider"] not in providers:
+                raise RoutingRefused(f"route {entry['name']}: no provider is called {target['provider']!r}")
+            known = {name: target[name] for name in _TARGET_COLUMNS}
+            provider_id = providers[target["provider"]]
+            rows.append(Target(route_id=ids[entry["name"]], provider_id=provider_id, position=position, **known))
+    Target.objects.bulk_create(rows, batch_size=500)
+
+
+def _remove_others(table: Document) -> None:
+    Route.objects.exclude(name__in=_by_name(table["routes"])).delete()
+    Provider.objects.exclude(name__in=_by_name(table["providers"])).delete()

@@ -1,0 +1,74 @@
+"""What the gateway serves from: the latest revision, with the credentials it names."""
+
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from django.db.models import Max
+
+from routing.document import Entry
+from routing.fields import Sealed, SecretUnreadable
+from routing.kinds import KINDS
+from routing.models import Provider, Revision
+from routing.snapshot import Snapshot, compile
+from routing.store.revisions import latest
+
+Mark = tuple[int, datetime | None]
+
+log = logging.getLogger(__name__)
+
+
+def load_snapshot(environ: Mapping[str, str] | None = None) -> Snapshot:
+    """Compile the latest revision. Variables come from `environ`, by default the process's own.
+
+    A credential that is missing or cannot be decrypted leaves its provider without one and writes a log line: the
+    rest of the table goes on serving.
+    """
+    revision = latest()
+    if revision is None:
+        return compile({"providers": [], "routes": []}, {}, 0)
+    secrets = _secrets(revision.document["providers"], os.environ if environ is None else environ)
+    return compile(revision.document, secrets, revision.number)
+
+
+def mark() -> Mark:
+    """Return something that differs whenever `load_snapshot` would: latest revision, newest credential."""
+    number = Revision.objects.aggregate(newest=Max("number"))["newest"]
+    return number or 0, Provider.objects.aggregate(newest=Max("credential_changed_at"))["newest"]
+
+
+def _secrets(entries: Iterable[Entry], environ: Mapping[str, str]) -> dict[str, str]:
+    rows = Provider.objects.values_list("name", "credential", "credential_env")
+    held = {name: (sealed, variable) for name, sealed, variable in rows}
+    secrets = {}
+    for entry in entries:
+        sealed, variable = held.get(entry["name"], ("", ""))
+        try:
+            secret = _secret(entry.get("credential"), sealed, variable, environ)
+        except SecretUnreadable as error:
+            log.error("provider %s serves without its credential: %s", entry["name"], error)
+            continue
+        if secret:
+            secrets[entry["name"]] = secret
+        elif entry.get("credential") or _required(entry):
+            log.warning("provider %s has no credential", entry["name"])
+    return secrets
+
+
+def _secret(credential: Entry | None, sealed: object, variable: str, environ: Mapping[str, str]) -> str:
+    """Return the credential that a document names, '' if there is none. Raises SecretUnreadable.
+
+    A new credential serves at once, also where it moved from the row to a variable.
+    """
+    if credential is None:
+        return ""
+    if "stored" in credential and isinstance(sealed, Sealed):
+        return sealed.open().strip()
+    name = credential.get("env") or variable
+    return environ.get(name, "").strip() if name else ""
+
+
+def _required(entry: Entry) -> bool:
+    kind = KINDS.get(entry["kind"])
+    return kind is not None and kind.credential_required
