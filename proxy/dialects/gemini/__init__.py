@@ -1,0 +1,65 @@
+"""Google's Gemini API as a caller's dialect: generateContent, streamGenerateContent and countTokens, /v1 and /v1beta.
+
+Where the target is Gemini, requests and answers pass as they are; else they go through OpenAI's chat completions.
+Sources: Gemini API reference, and the types of google-genai 3.4.0.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from accounts.prices import Usage
+from proxy import body as bodies
+from proxy.chat import refuse_forbidden
+from proxy.dialects import checks
+from proxy.dialects.base import Asked, Json
+from proxy.dialects.gemini import config, inward, outward
+from proxy.dialects.gemini.encoder import GeminiEncoder
+from proxy.dialects.gemini.spelling import several
+from proxy.dialects.gemini.watch import GeminiWatcher
+from proxy.errors import GatewayError
+from proxy.providers.gemini.usage import parse_usage
+
+
+class GeminiCaller:
+    """Streams are events (alt=sse) here; for callers who did not ask for those, see frames.ArrayChunks."""
+
+    name = "gemini"
+
+    def parse(self, raw: bytes, *, model: str = "", stream: bool = False, operation: str = "chat") -> Asked:
+        """Return the request in `raw`; `model` and `stream` stand in the URL, `operation` is "chat" or "count_tokens".
+
+        Only what we act on is checked: the rest is for Gemini to judge, or for `chat` to translate.
+        """
+        body = bodies.parse(raw)
+        refuse_forbidden(body)
+        asked = Asked(raw, body, checks.model_of(body, model).removeprefix("models/"), stream, operation)
+        if not several(inward.request_of(asked), "contents"):
+            raise checks.missing("contents")
+        return asked
+
+    def chat(self, asked: Asked) -> Json:
+        return inward.chat(asked)
+
+    def ignored(self, asked: Asked) -> tuple[str, ...]:
+        """Return the names of hints that `chat` leaves out, since OpenAI's chat has no words for them."""
+        return inward.hints(asked)
+
+    def reply(self, completion: Json, asked: Asked) -> Json:
+        return outward.response(completion, thoughts=config.wants_thoughts(inward.request_of(asked)))
+
+    def counted(self, tokens: int) -> Json:
+        """Return the answer to countTokens."""
+        return outward.counted(tokens)
+
+    def encoder(self, asked: Asked) -> GeminiEncoder:
+        thoughts = config.wants_thoughts(inward.request_of(asked))
+        return GeminiEncoder(asked.model, thoughts=thoughts)
+
+    def error(self, error: GatewayError, request_id: str) -> Json:
+        return outward.error(error)
+
+    def usage(self, body: Mapping[str, Any]) -> Usage | None:
+        return parse_usage(body.get("usageMetadata"))
+
+    def watcher(self) -> GeminiWatcher:
+        return GeminiWatcher()

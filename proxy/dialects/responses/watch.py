@@ -1,0 +1,41 @@
+"""Reads a stream of Responses events that passes untouched from a provider who speaks them itself."""
+
+import re
+
+from accounts.prices import Usage
+from proxy.dialects.openai_chat import parsed, reported_cut
+from proxy.dialects.responses.items import usage_of
+from proxy.errors import StreamCut
+
+# The last word of a stream, in the event's name or its data. A delta that quotes it is read in vain, no more.
+_LAST = re.compile(rb'response\.(?:completed|incomplete|failed)|(?:^|[\r\n])event: ?error|"type"\s*:\s*"error"')
+WHOLE = frozenset({"response.completed", "response.incomplete"})
+
+
+class Watcher:
+    """There is no `[DONE]`: the answer is whole when its last event says how it ended, and usage stands there too."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.ended = False
+        self.error: StreamCut | None = None
+
+    def interesting(self, block: bytes) -> bool:
+        return _LAST.search(block) is not None
+
+    def feed(self, name: bytes, data: bytes) -> None:
+        event = parsed(data)
+        if event is None:
+            return  # half an event says nothing
+        kind = event.get("type") or name.decode(errors="replace")
+        response = event["response"] if isinstance(event.get("response"), dict) else {}
+        if kind in WHOLE or kind == "response.failed":
+            self.ended = True
+            self.usage = usage_of(response) or self.usage
+        if kind == "response.failed":
+            self.error = self.error or reported_cut(response)
+        elif kind == "error":
+            self.error = reported_cut(event if event.get("error") else {"error": event})
+
+    def complete(self) -> bool:
+        return self.ended and self.error is None

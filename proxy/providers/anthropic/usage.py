@@ -1,0 +1,104 @@
+"""Usage as Anthropic reports it, as disjoint classes: its input leaves out what the cache read and wrote.
+
+Source: Anthropic's Messages API reference, usage. The totals of `message_delta` replace those of `message_start`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from accounts.prices import Usage
+from proxy.body import Json
+
+MAX_TOKENS = 10**12  # more than this in one answer is nonsense, not usage
+
+
+def parse(reported: Any) -> Usage | None:
+    """Return a usage object as disjoint classes; None if a number is missing, negative or nonsense."""
+    if not isinstance(reported, dict):
+        return None
+    plain = _counts(reported)
+    if plain is None:
+        return None
+    sent, cached, written, made = plain
+    for each in _compactions(reported):
+        more = _counts(each)
+        if more is not None:
+            sent, cached, written, made = sent + more[0], cached + more[1], written + more[2], made + more[3]
+    thought = _thought(reported, made)
+    return Usage(input=sent, cached_input=cached, cache_write=written, output=made - thought, reasoning=thought)
+
+
+def _counts(reported: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
+    """Return tokens sent, read from the cache, written to it, and made."""
+    written = reported.get("cache_creation_input_tokens")
+    if written is None:
+        written = _written(reported.get("cache_creation"))
+    counts = (
+        reported.get("input_tokens"),
+        reported.get("cache_read_input_tokens") or 0,
+        written,
+        reported.get("output_tokens"),
+    )
+    if not all(type(count) is int and 0 <= count <= MAX_TOKENS for count in counts):
+        return None
+    return counts  # type: ignore[return-value]
+
+
+def _written(by_time: Any) -> Any:
+    # What is kept for an hour costs more than what is kept for five minutes, but there is one class for both so far.
+    if not isinstance(by_time, dict):
+        return 0
+    kept = [by_time.get(f"ephemeral_{time}_input_tokens") or 0 for time in ("5m", "1h")]
+    return sum(kept) if all(type(each) is int for each in kept) else None
+
+
+def _compactions(reported: Mapping[str, Any]) -> list[Json]:
+    """Return what summing up a long conversation took, which the totals leave out."""
+    iterations = reported.get("iterations")
+    listed = iterations if isinstance(iterations, list) else []
+    return [each for each in listed if isinstance(each, dict) and each.get("type") == "compaction"]
+
+
+def _thought(reported: Mapping[str, Any], made: int) -> int:
+    """Return how much of the output was thinking. The total is what is billed, so a wrong part of it counts as none."""
+    details = reported.get("output_tokens_details")
+    thought = details.get("thinking_tokens") if isinstance(details, dict) else 0
+    return thought if type(thought) is int and 0 <= thought <= made else 0
+
+
+class Tally:
+    """What one stream has reported: totals, so the last word on each count wins."""
+
+    def __init__(self) -> None:
+        self._reported: Json = {}
+
+    def note(self, reported: Any) -> None:
+        if isinstance(reported, dict):
+            self._reported |= {name: count for name, count in reported.items() if count is not None}
+
+    @property
+    def usage(self) -> Usage | None:
+        return parse(self._reported)
+
+
+def as_openai(usage: Usage) -> Json:
+    """Return `usage` as OpenAI's usage object, whose prompt includes what was cached."""
+    sent, made = usage.tokens_in, usage.tokens_out
+    shown: Json = {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made}
+    shown["prompt_tokens_details"] = {"cached_tokens": usage.cached_input, "cache_write_tokens": usage.cache_write}
+    if usage.reasoning:
+        shown["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    return shown
+
+
+def as_anthropic(usage: Usage) -> Json:
+    """Return `usage` as Anthropic's usage object."""
+    shown: Json = {
+        "input_tokens": usage.input + usage.audio_input,
+        "cache_creation_input_tokens": usage.cache_write,
+        "cache_read_input_tokens": usage.cached_input,
+        "output_tokens": usage.tokens_out,
+    }
+    if usage.reasoning:
+        shown["output_tokens_details"] = {"thinking_tokens": usage.reasoning}
+    return shown

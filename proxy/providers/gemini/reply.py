@@ -1,0 +1,54 @@
+"""A whole answer of Gemini's as an OpenAI chat completion."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from proxy.body import Json
+from proxy.errors import UpstreamError, UpstreamRefused
+from proxy.providers.gemini import said
+from proxy.providers.gemini.errors import detail_of, in_stream
+from proxy.providers.gemini.usage import as_openai, parse_usage
+
+
+def completion(body: Json, shape: Json, new_id: Callable[[], str], own_names: Mapping[str, str]) -> Json:
+    """Return the completion; `shape` has its id, created and model. Raises UpstreamError for what is no answer."""
+    if detail := detail_of(body):
+        raise _reported(detail)
+    candidates = said.objects(body.get("candidates"))
+    choices = [_choice(each, place, new_id, own_names) for place, each in enumerate(candidates)]
+    if not choices and said.blocked(body):
+        choices = [choice(0, {"role": "assistant", "content": None, "refusal": None}, "content_filter")]
+    if not choices:
+        raise invalid("The provider answered without a candidate.")
+    usage = parse_usage(body.get("usageMetadata"))
+    return shape | {"object": "chat.completion", "choices": choices} | ({"usage": as_openai(usage)} if usage else {})
+
+
+def _choice(candidate: Json, place: int, new_id: Callable[[], str], own_names: Mapping[str, str]) -> Json:
+    heard, reason = said.read(candidate, new_id, own_names), said.reason_of(candidate)
+    if reason in said.FAILED and not (heard.text or heard.calls or heard.images):
+        raise invalid(f"The model failed to answer ({reason}).")
+    message = {"role": "assistant", "content": heard.text, "refusal": None} | heard.message()
+    word = said.finish_reason(reason, called=bool(heard.calls))
+    return choice(index_of(candidate, place), message, word, said.logprobs(candidate))
+
+
+def choice(index: int, message: Json, reason: str, logprobs: Json | None = None) -> Json:
+    return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": reason}
+
+
+def index_of(candidate: Mapping[str, Any], place: int) -> int:
+    """Return a candidate's number, its place in the list where it has none."""
+    index = candidate.get("index")
+    return index if type(index) is int and index >= 0 else place
+
+
+def _reported(detail: Json) -> UpstreamError:
+    """Return the error in an answer whose status was good."""
+    cut = in_stream(detail)
+    kind = UpstreamRefused if cut.status == 400 else UpstreamError
+    return kind(cut.message, status=cut.status, code=cut.code, upstream_status=cut.upstream_status)
+
+
+def invalid(sentence: str) -> UpstreamError:
+    return UpstreamError(sentence, code="upstream_invalid_response", billable=True)

@@ -1,0 +1,95 @@
+"""What Gemini says an answer used, as disjoint classes and as OpenAI says it.
+
+Source: Gemini API reference, UsageMetadata. promptTokenCount holds the cached tokens; thoughts are beside the
+candidates, except on Vertex AI, where a total that adds up without them shows that they are inside.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from accounts.prices import Usage
+from proxy.body import Json
+
+MAX_TOKENS = 10**12  # more than this in one answer is nonsense, not usage
+AUDIO = "AUDIO"
+
+
+def parse_usage(reported: Any) -> Usage | None:
+    """Return `usageMetadata` as disjoint classes; None if it is missing or a number is negative or nonsense."""
+    if not isinstance(reported, dict) or reported.get("promptTokenCount") is None:
+        return None
+    try:
+        return _disjoint(reported)
+    except ValueError:
+        return None
+
+
+def _disjoint(reported: Mapping[str, Any]) -> Usage:
+    prompt, cached = _count(reported, "promptTokenCount"), _count(reported, "cachedContentTokenCount")
+    tools, made = _count(reported, "toolUsePromptTokenCount"), _count(reported, "candidatesTokenCount")
+    thoughts, total = _count(reported, "thoughtsTokenCount"), _count(reported, "totalTokenCount")
+    if cached > prompt:
+        raise ValueError("more cached tokens than sent")
+    if thoughts and thoughts <= made and total in (prompt + made, prompt + made + tools):
+        made -= thoughts
+    # Details only break the counts down: where the two disagree, the counts hold.
+    heard = _audio(reported, "promptTokensDetails") - _audio(reported, "cacheTokensDetails")
+    heard = min(max(heard, 0), prompt - cached)
+    spoken = min(_audio(reported, "candidatesTokensDetails"), made)
+    return Usage(
+        input=prompt - cached - heard + tools,
+        cached_input=cached,
+        output=made - spoken,
+        reasoning=thoughts,
+        audio_input=heard,
+        audio_output=spoken,
+    )
+
+
+def _count(reported: Mapping[str, Any], name: str) -> int:
+    """Return a count, 0 where it is left out. Raises ValueError for what is none."""
+    value = reported.get(name)
+    if value is None:
+        return 0
+    if type(value) is not int or not 0 <= value <= MAX_TOKENS:
+        raise ValueError(f"{name} is not a count of tokens")
+    return value
+
+
+def _audio(reported: Mapping[str, Any], name: str) -> int:
+    details = reported.get(name)
+    items = [item for item in details if isinstance(item, dict)] if isinstance(details, list) else []
+    return sum(_count(item, "tokenCount") for item in items if item.get("modality") == AUDIO)
+
+
+def as_openai(usage: Usage) -> Json:
+    """Return OpenAI's usage object, which counts cached tokens inside the prompt and reasoning inside the answer."""
+    return {
+        "prompt_tokens": usage.tokens_in,
+        "completion_tokens": usage.tokens_out,
+        "total_tokens": usage.tokens_in + usage.tokens_out,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_input, "audio_tokens": usage.audio_input},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": usage.audio_output},
+    }
+
+
+def as_gemini(usage: Usage) -> Json:
+    """Return Gemini's usageMetadata, whose candidates leave out the thoughts; classes without tokens are left out."""
+    told = {
+        "promptTokenCount": usage.tokens_in,
+        "candidatesTokenCount": usage.output + usage.audio_output,
+        "totalTokenCount": usage.tokens_in + usage.tokens_out,
+    }
+    optional = {"cachedContentTokenCount": usage.cached_input, "thoughtsTokenCount": usage.reasoning}
+    told |= {name: count for name, count in optional.items() if count}
+    return (
+        told
+        | _details("promptTokensDetails", usage.tokens_in, usage.audio_input)
+        | _details("candidatesTokensDetails", usage.output + usage.audio_output, usage.audio_output)
+    )
+
+
+def _details(name: str, total: int, audio: int) -> Json:
+    """Return how many tokens were sound, where there was any."""
+    counts = (("TEXT", total - audio), (AUDIO, audio))
+    return {name: [{"modality": kind, "tokenCount": count} for kind, count in counts if count]} if audio else {}
