@@ -1,0 +1,5 @@
+"""The exact cache in the Django admin: look, keep, correct, purge."""
+
+from proxy.admin.entries import CacheEntryAdmin
+
+__all__ = ["CacheEntryAdmin"]

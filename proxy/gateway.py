@@ -1,0 +1,240 @@
+"""The story of one request, in the order it happens, and the state it needs."""
+
+import asyncio
+import logging
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+
+from accounts.keys import Grant, may_use
+from accounts.ledger.entry import Attempt, Entry
+from accounts.ledger.journal import Journal
+from accounts.prices import Book, Usage
+from proxy import chat as chats
+from proxy import forward, settle, tokens, ways
+from proxy.attempts import first_success
+from proxy.cache import Cache
+from proxy.call import STOPPING, Call, Reply
+from proxy.counters import Counters
+from proxy.delivery import Delivery
+from proxy.dialects.base import Asked
+from proxy.errors import BadRequest, CannotSay, GatewayError, ModelNotFound, Unavailable, UpstreamError
+from proxy.native import send as native
+from proxy.providers import ADAPTERS
+from proxy.providers.base import Outgoing
+from proxy.requestlog import RequestLog
+from proxy.upstream import Upstream, without_private
+from proxy.ways import Way
+from routing.decide import order
+from routing.health import Health
+from routing.snapshot import Snapshot, Target
+
+log = logging.getLogger("qlite.gateway")
+
+_TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C trace context, level 1
+
+Proceed = Callable[[Call], Awaitable[Reply]]
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Everything one process holds. `snapshot`, `keys` and `book` are swapped whole by the housekeeper."""
+
+    snapshot: Snapshot
+    keys: Mapping[str, Grant]
+    book: Book
+    journal: Journal
+    cache: Cache
+    upstream: Upstream
+    health: Health
+    counters: Counters
+    requests: RequestLog
+    chain: Proceed | None = None  # the stages around `dispatch`, see proxy/pipeline.py
+    origin: str = ""  # names this process in rows that several processes write
+    draining: Callable[[], bool] = lambda: False
+    tables_read_at: float = 0.0  # monotonic seconds, 0 until the tables were read for the first time
+    unfit: list[str] = field(default_factory=list)  # why this process must not serve
+    clock: Callable[[], float] = time.time
+    draw: Callable[[], float] = random.random
+    used: dict[str, float] = field(default_factory=dict)  # key id -> last use, taken by the housekeeper
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    def receive(self, grant: Grant, *, surface: str, request_id: str, client_request_id: str, size: int) -> Call:
+        """Return a new call by the holder of `grant`, whose body of `size` bytes has not been read yet."""
+        now = self.clock()
+        self.used[grant.key_id] = now
+        entry = Entry(
+            id=request_id,
+            client_request_id=client_request_id,
+            at=now,
+            surface=surface,
+            team=grant.team,
+            cost_centre=grant.cost_centre,
+            owner=grant.owner,
+            key_id=grant.key_id,
+            key_label=grant.label,
+            route="",
+            model_asked="",
+            revision=self.snapshot.revision,
+            stream=False,
+            prompt_bytes=size,
+        )
+        return Call(grant, entry, time.monotonic())
+
+    async def serve(self, call: Call, raw: bytes, check: Callable[[], None] = lambda: None, **url: Any) -> Reply:
+        """Read the request, find its route and take it through the stages. `url` holds what the URL says of it.
+
+        Raises GatewayError, by then in the ledger, whatever was wrong: the body, the model, the providers.
+        """
+        try:
+            check()
+            self._read(call, raw, url)
+            return await (self.chain or self.dispatch)(call)
+        except Unavailable:
+            raise  # nothing could be written, so nothing was sent
+        except GatewayError as error:
+            if call.entry.status == "open":
+                settle.refused(self, call, error)
+            raise
+        except asyncio.CancelledError as cancelled:
+            if cancelled.args == (STOPPING,):
+                self._ended(call, STOPPING, 503)
+            else:
+                call.entry.client_gone = True
+                self._ended(call, "client_disconnected", 499)
+            raise
+        except Exception:
+            self._ended(call, "internal_error", 500)
+            raise
+
+    def _read(self, call: Call, raw: bytes, url: Mapping[str, Any]) -> None:
+        """Parse the body in the caller's dialect and find the route. Raises BadRequest or ModelNotFound."""
+        if call.dialect is None:
+            chat = call.inner = chats.parse(raw)
+            call.asked = asked = Asked(raw, chat.body, chat.model, chat.stream)
+        elif call.passing is not None:
+            call.passing.admit(call, raw, self.snapshot)
+            return
+        else:
+            call.asked = asked = call.dialect.parse(raw, **url)
+        call.entry.stream, call.entry.model_asked = asked.stream, asked.model[:200]
+        match = self.snapshot.find(asked.model)
+        if match is None or not may_use(call.grant, asked.model):
+            raise ModelNotFound(asked.model)
+        call.match, call.entry.route = match, match.route.name
+
+    async def dispatch(self, call: Call) -> Reply:
+        """Call the targets until one answers."""
+        now = self.clock()
+        targets = order(call.match.targets, self.draw, lambda target: self.health.state(target.name, now) == "failing")
+        if call.asked.operation == "count_tokens" and not any(ways.is_native(call, target) for target in targets):
+            return await self._count_here(call)
+        if not targets:
+            raise UpstreamError("No target of this route is in use.", status=503, code="no_target", retry_after=5)
+        if (passing := call.passing) is not None:
+            return await first_success(targets, lambda target: native.attempt(self, call, passing, target))
+        return await first_success(targets, lambda target: self._attempt(call, target))
+
+    async def _count_here(self, call: Call) -> Reply:
+        """Count a prompt's tokens where no target's own endpoint does: an estimate, at no cost."""
+        counted = await tokens.estimate_later(call.countable, call.asked.model, [], call.entry.prompt_bytes)
+        ours = Attempt(1, "qlite/estimate", "qlite", "stub", call.asked.model[:200], self.clock(), "settled", 200)
+        ours.cost_status = "free"
+        call.entry.attempts.append(ours)
+        settle.close(self, call, status="settled", http_status=200)
+        told = getattr(call.dialect, "counted", lambda count: {"input_tokens": count})
+        return Reply("qlite", "qlite/estimate", body=orjson.dumps(told(counted.input)), usage_source="estimated")
+
+    async def _attempt(self, call: Call, target: Target) -> Reply:
+        way = ways.choose(call, target)
+        out = self._outgoing(call, target, way)
+        attempt = settle.open_attempt(self, call, target)
+        try:
+            response = await self.upstream.open(target, out, ADAPTERS[target.provider.kind])
+            tried = [each.target for each in call.entry.attempts]
+            reply = Reply(target.provider.name, target.name, attempts=tried, ignored=out.ignored)
+            if call.asked.stream:
+                await self._begin_stream(call, attempt, target, way, response, reply)
+            else:
+                await self._read_answer(call, attempt, target, way, response, reply)
+        except UpstreamError as error:
+            blamed = forward.blamed(without_private(error, target.provider), call, target.provider)
+            settle.attempt_failed(self, call, attempt, target, blamed)
+            raise
+        return reply
+
+    def _outgoing(self, call: Call, target: Target, way: Way) -> Outgoing:
+        """Return the request for `target`. What its dialect cannot say, another target's may: so the next is tried."""
+        try:
+            out = way.request(call, target)
+        except BadRequest as error:
+            raise CannotSay(error) from error
+        if call.authorization:
+            out = replace(out, headers=(*out.headers, *forward.header(call, target.provider)))
+        if call.traceparent and _TRACE.fullmatch(call.traceparent):
+            out = replace(out, headers=(*out.headers, ("traceparent", call.traceparent)))
+        return out
+
+    async def _begin_stream(
+        self, call: Call, attempt: Attempt, target: Target, way: Way, response: Any, reply: Reply
+    ) -> None:
+        deadline = time.monotonic() + self.upstream.timeouts(target.provider).total
+        stream = way.stream(call, target, response.stream, deadline)
+        await stream.begin()
+        call.entry.first_token_us = int((time.monotonic() - call.started) * 1_000_000)
+        delivery = Delivery(self, call, attempt, target, stream)
+        delivery.reply, reply.stream = reply, delivery
+
+    async def _read_answer(
+        self, call: Call, attempt: Attempt, target: Target, way: Way, response: Any, reply: Reply
+    ) -> None:
+        limit = self.upstream.timeouts(target.provider).total
+        try:
+            async with asyncio.timeout(limit):
+                raw = await self.upstream.read(response, target.provider)
+        except TimeoutError:
+            response.stream.close()
+            raise UpstreamError(
+                "The answer took too long.", status=504, code="upstream_timeout", billable=True
+            ) from None
+        read = way.read(call, target, raw)
+        reply.usage, reply.usage_source = read.usage, "provider"
+        if reply.usage is None:
+            reply.usage, reply.usage_source = await self._estimate(call, attempt, read.parsed), "estimated"
+        settle.answered(self, call, attempt, target, reply.usage, reply.usage_source)
+        reply.body, reply.cost_nano = read.body, settle.cost_of(call)
+
+    async def _estimate(self, call: Call, attempt: Attempt, parsed: dict[str, Any]) -> Usage:
+        event = [b"data: " + orjson.dumps(parsed) + b"\n\n"]
+        return await tokens.estimate_later(call.countable, attempt.model, event, call.entry.prompt_bytes)
+
+    def _ended(self, call: Call, code: str, http_status: int) -> None:
+        """The call ended before there was an answer, through no provider's fault: what was sent may be billed."""
+        attempts = call.entry.attempts
+        if call.entry.status != "open":
+            return
+        if attempts and attempts[-1].status == "open":
+            target = next(t for t in call.match.targets if t.name == attempts[-1].target)
+            error = UpstreamError(f"Ended by {code}.", status=499, code=code, billable=True)
+            error.try_next = False  # the provider is not to blame
+            settle.attempt_failed(self, call, attempts[-1], target, error)
+        billed = any(attempt.status == "interrupted" for attempt in attempts)
+        settle.close(self, call, status="interrupted" if billed else "failed", http_status=http_status, error=code)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run `work` to its end whatever becomes of the request; failures are logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, GatewayError | TimeoutError):
+            log.error("work after a request failed", exc_info=error)

@@ -1,0 +1,1 @@
+"""Calls that pass as they are: a provider's own API behind our keys, and the operations that are never translated."""

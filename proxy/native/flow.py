@@ -1,0 +1,184 @@
+"""A stream that passes piece by piece as it came, whatever it holds, and is settled before its last piece leaves."""
+
+import asyncio
+from collections.abc import Callable
+
+from accounts.prices import Usage
+from proxy import settle, sse
+from proxy.call import STOPPING
+from proxy.delivery import Delivery
+from proxy.dialects.base import Watcher
+from proxy.errors import GatewayError, StreamCut, UpstreamError
+from proxy.native import metering
+from proxy.stream import ProviderStream, Source
+
+
+class BrokenOff(ConnectionError):
+    """The provider broke off bytes that have no form for an error: the caller's connection has to break too."""
+
+
+class _Uncut(sse.Splitter):
+    """Leaves the pieces as they come."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        return chunk
+
+
+class Flow(ProviderStream):
+    """`watcher` reads what passes, if anybody can: events, into which `tell` puts an error, or other bytes."""
+
+    def __init__(
+        self,
+        body: Source,
+        watcher: Watcher | None,
+        tell: Callable[[GatewayError], bytes],
+        *,
+        events: bool = True,
+        deadline: float = float("inf"),
+        status: int = 200,
+    ) -> None:
+        super().__init__(body, deadline=deadline)
+        self._tell, self.status = tell, status
+        self._splitter = _Uncut()
+        self._events: sse.Splitter | None = sse.Splitter() if watcher is not None and events else None
+        self._watcher, self._has_events = watcher, events
+        self.held = b""
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._watcher.usage if self._watcher is not None else None
+
+    @property
+    def so_far(self) -> Usage | None:
+        """What an unfinished answer has used as far as the provider has said, which some never do."""
+        return getattr(self._watcher, "so_far", None)
+
+    @property
+    def reported(self) -> StreamCut | None:
+        """The error that the provider itself told inside the stream."""
+        return self._watcher.error if self._watcher is not None else None
+
+    def _begun(self) -> bool:
+        return bool(self._first)
+
+    async def begin(self) -> None:
+        """Wait for the first piece. Raises UpstreamError while another target may still be tried."""
+        try:
+            while not self._first and not self.done:
+                self._first = await self._advance()
+        except StreamCut as cut:
+            self.close()
+            raise UpstreamError(cut.message, status=cut.status, code=cut.code, billable=True) from cut
+        except BaseException:
+            self.close()
+            raise
+
+    def closing(self, cost: str, *, wants_usage: bool) -> bytes:
+        held, self.held = self.held, b""
+        return held
+
+    def failure(self, error: GatewayError) -> bytes:
+        if not self._has_events:
+            raise BrokenOff(error.message)
+        return self._tell(error)
+
+    def _pass(self, block: bytes) -> bytes:
+        self._keep(block)
+        if self._watcher is not None and self._watch(block, self._watcher):
+            self.done, self.held = True, block
+            return b""
+        return block
+
+    def _watch(self, block: bytes, watcher: Watcher) -> bool:
+        """Read what `block` completes; say whether the provider has said everything."""
+        if not self._has_events:
+            watcher.feed(b"", block)
+            return False
+        if self._events is None:
+            return False
+        try:
+            whole = self._events.feed(block)
+        except sse.EventTooLarge:
+            self._events = None  # it goes on unread
+            return False
+        if whole and watcher.interesting(whole):
+            for event in sse.events(whole):
+                if (data := sse.data_of(event)) is not None and watcher.error is None:
+                    watcher.feed(sse.name_of(event), data)
+        return watcher.ended
+
+    def _end(self) -> bytes:
+        watcher = self._watcher
+        if watcher is None or (self._has_events and self._events is None):
+            return b""  # nobody could tell
+        if self._events is not None and self._events.rest.strip():
+            self._watch(b"\n\n", watcher)
+        if watcher.error is None and not watcher.complete():
+            raise StreamCut("The provider ended the stream before the answer was complete.")
+        return b""
+
+
+class FlowDelivery(Delivery):
+    """A Flow on its way to the caller. What follows the end that the provider announced still goes on."""
+
+    _relay: Flow
+    _settled = False
+
+    async def next(self) -> bytes:
+        if self._settled and not self.over:
+            return await self._rest()
+        return await super().next()
+
+    async def _rest(self) -> bytes:
+        relay = self._relay
+        try:
+            rest = await relay._body.next() if not relay.drained else b""
+        except asyncio.CancelledError as cancelled:
+            self.close()
+            if cancelled.args == (STOPPING,):
+                return b""
+            raise
+        except Exception:
+            rest = b""  # everything was said and paid for
+        if not rest:
+            self.close()
+        return rest
+
+    async def _end(self) -> bytes:
+        """Settle with what the provider reported, or what there is to say without."""
+        error = self._relay.reported
+        status, code = ("interrupted", error.code or "upstream_error") if error else ("settled", "")
+        await asyncio.shield(self._gateway.spawn(self._estimated(status=status, error=code)))
+        self._settled = True
+        self._tell_complete()
+        return self._relay.closing("", wants_usage=False) or await self._rest()
+
+    async def _estimated(self, *, status: str = "settled", error: str = "", client_gone: bool = False) -> None:
+        call, relay = self._call, self._relay
+        usage, source = await metering.of_stream(call, self._attempt, relay)
+        settle.answered(
+            self._gateway,
+            call,
+            self._attempt,
+            self._target,
+            usage,
+            source,
+            status=status,
+            error=error,
+            client_gone=client_gone,
+            http_status=relay.status,
+        )
+
+    def close(self) -> None:
+        """The caller has gone, or is done."""
+        if self.over:
+            return
+        self.over = True
+        self._relay.close()
+        if self._settled:
+            return
+        self._tell_failure()
+        if self._relay.usage is not None:  # everything was said, only the farewell was not heard
+            self._gateway.spawn(self._estimated(client_gone=True))
+        else:
+            self._gateway.spawn(self._estimated(status="interrupted", error="client_disconnected", client_gone=True))

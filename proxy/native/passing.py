@@ -1,0 +1,179 @@
+"""A call that passes as it is: what is read of it, who may serve it, and the request that goes out."""
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from accounts.keys import Grant, may_use
+from proxy import body as bodies
+from proxy.body import Json, with_value
+from proxy.chat import refuse_forbidden
+from proxy.dialects import checks
+from proxy.dialects.base import Asked
+from proxy.errors import BadRequest, ModelNotFound, NotAllowed, NotFound
+from proxy.native import address, form
+from proxy.native.form import Field
+from proxy.native.operations import OPENAI, Operation
+from proxy.native.shapes import Shape
+from proxy.providers import azure
+from proxy.providers.anthropic import VERSION
+from proxy.providers.base import Outgoing
+from routing.snapshot import Match, Provider, Route, Snapshot, Target
+
+if TYPE_CHECKING:
+    from proxy.call import Call
+
+NAMELESS = "-"  # stands where a call names no model
+
+
+@dataclass(slots=True)
+class Passing:
+    """One call on its way through. `path` is what follows the version, `headers` those of the caller that may go on.
+
+    `own_api`: it was asked for under a provider's own name, so that provider's every model and every answer will do;
+    else it is an operation of `/v1`, whose model needs a route and whose errors are told in our words.
+    """
+
+    kinds: frozenset[str]
+    operation: Operation
+    method: str
+    path: str
+    version: str = "v1"
+    query: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    content_type: str = ""
+    own_api: bool = True
+    default_model: str = ""
+    shape: Shape = field(default_factory=lambda: Shape(OPENAI))
+    _raw: bytes = b""
+    _body: Json = field(default_factory=dict)
+    _place: Field | None = None  # of the model in a form
+
+    def admit(self, call: "Call", raw: bytes, snapshot: Snapshot) -> None:
+        """Read what is asked and find who may serve it. Raises BadRequest, ModelNotFound, NotAllowed or NotFound."""
+        self._raw = raw
+        address.check_path(self.path)
+        model, stream = self._read(raw)
+        call.asked = Asked(raw, self._body, model, stream, operation="pass")
+        call.entry.stream = stream
+        call.entry.model_asked = (model or f"{self.method} {self.path}")[:200]
+        if not (self._body and self.operation.known):
+            call.entry.prompt_bytes = 0  # what was sent says nothing about tokens
+        call.match = self._match(call.grant, snapshot, model)
+        call.entry.route = call.match.route.name
+
+    def outgoing(self, target: Target) -> Outgoing:
+        """Return the request for `target`: the caller's bytes, with another model only where the route says so."""
+        raw, provider = self._raw, target.provider
+        in_path = bool(self.operation.model) and target.model != self.operation.model
+        if provider.kind == "azure-openai":
+            url = azure.address(provider, self.path, target.model)
+            credential = azure.credential(provider)
+        else:
+            url = address.address(target, self.version, self.path, self.query, model_in_path=in_path)
+            credential = address.credential(provider)
+        if not self.operation.model and target.model != NAMELESS:
+            raw = self._renamed(raw, target.model)
+        headers = self.headers
+        if provider.kind == "anthropic" and not any(name == "anthropic-version" for name, _ in headers):
+            headers = (*headers, ("anthropic-version", VERSION))
+        return Outgoing(url, (*headers, *credential), raw)
+
+    def _read(self, raw: bytes) -> tuple[str, bool]:
+        """Return the model asked for, "" where none is named, and whether a stream is."""
+        if self.operation.model:
+            self._body = self._parsed(raw)
+            return self.operation.model, self.operation.stream
+        if self.content_type.lower().startswith("multipart/"):
+            return self._read_form(raw)
+        self._body = self._parsed(raw)
+        # What we do not know may mean anything by these names; only where we know must they be what they seem.
+        if not self.operation.known:
+            model = self._body.get("model")
+            return (model if isinstance(model, str) else ""), self._body.get("stream") is True
+        model = checks.optional(self._body, "model", str)
+        return model or self.default_model, checks.optional(self._body, "stream", bool) or False
+
+    def _parsed(self, raw: bytes) -> Json:
+        says_json = "json" in self.content_type.lower()
+        if not raw or not (says_json or self.operation.known or raw.lstrip()[:1] == b"{"):
+            return {}
+        try:
+            body = bodies.parse(raw)
+        except BadRequest as error:
+            if self.operation.known or error.code == "duplicate_key":
+                raise
+            return {}  # the provider's to judge
+        if self.operation.known:
+            refuse_forbidden(body)
+        return body
+
+    def _read_form(self, raw: bytes) -> tuple[str, bool]:
+        found = form.fields(raw, self.content_type)
+        self._place = found.get("model")
+        texts: dict[str, str] = {}
+        for name in ("model", "stream"):
+            if (place := found.get(name)) is not None:
+                texts[name] = raw[place.start : min(place.end, place.start + 1000)].decode("utf-8", "replace").strip()
+        return texts.get("model", "") or self.default_model, texts.get("stream", "").lower() == "true"
+
+    def _renamed(self, raw: bytes, model: str) -> bytes:
+        if self._place is not None:
+            place = self._place
+            if raw[place.start : place.end].strip() == model.encode():
+                return raw
+            return raw[: place.start] + model.encode() + raw[place.end :]
+        given = self._body.get("model")
+        return with_value(raw, self._body, "model", model) if isinstance(given, str) and given != model else raw
+
+    def _match(self, grant: Grant, snapshot: Snapshot, model: str) -> Match:
+        if grant.models and not (model and self.operation.known):
+            raise NotAllowed("This key is for certain models, and this call names none that could be checked.")
+        if not model:
+            return self._without_model(snapshot)
+        routed = snapshot.find(model)
+        if routed is not None and may_use(grant, model):
+            targets = tuple(each for each in routed.targets if each.provider.kind in self.kinds)
+            if targets:
+                return replace(routed, targets=targets)
+            if not self.own_api:
+                raise BadRequest(f"No target of this model can serve {self.operation.name}.", code="unsupported")
+        provider = self._open_provider(snapshot) if self.own_api else None
+        if provider is None or not (may_use(grant, model) or may_use(grant, f"{provider.name}/{model}")):
+            raise ModelNotFound(model)
+        return _straight(provider, model)
+
+    def _without_model(self, snapshot: Snapshot) -> Match:
+        if not self.own_api:
+            raise checks.missing("model")
+        provider = self._open_provider(snapshot)
+        if provider is None:
+            raise NotFound("No provider of this kind is open to calls without a route.")
+        return _straight(provider, NAMELESS)
+
+    def _open_provider(self, snapshot: Snapshot) -> Provider | None:
+        """Return the first by name of those whose every model may be asked for."""
+        able = (each for each in snapshot.providers.values() if each.kind in self.kinds)
+        return min((each for each in able if each.enabled and each.by_name), key=lambda each: each.name, default=None)
+
+
+def _straight(provider: Provider, model: str) -> Match:
+    route = Route(f"{provider.name}/*", ())
+    return Match(route, model, (Target(route.name, provider, model),))
+
+
+def allowed(pairs: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
+    """Return those of a caller's headers that may go on to a provider."""
+    return tuple(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in pairs.items()
+        if name in FORWARDED or name.startswith(b"x-stainless-")
+    )
+
+
+# No credential, no cookie, nothing that chooses an account, an organisation or a project, nothing about the connection.
+FORWARDED: frozenset[Any] = frozenset(
+    (
+        *(b"content-type", b"accept", b"user-agent", b"idempotency-key", b"openai-beta", b"traceparent"),
+        *(b"anthropic-version", b"anthropic-beta", b"x-goog-api-client"),
+    )
+)

@@ -1,0 +1,136 @@
+"""Everything owed around an answer: the ledger row before dispatch, cost, health, counters and the log after it.
+
+All of it is synchronous on purpose: once begun it cannot be cut short by a caller who hangs up. A row is opened
+in the journal before a provider is called, and settled before the last byte leaves (DESIGN 2.1).
+"""
+
+import time
+from typing import TYPE_CHECKING
+
+from accounts.ledger.entry import Attempt, totals
+from accounts.ledger.journal import JournalUnavailable
+from accounts.prices import Usage
+from proxy.call import Call
+from proxy.errors import GatewayError, Unavailable, UpstreamError
+from routing.snapshot import Target
+
+if TYPE_CHECKING:
+    from proxy.gateway import Gateway
+
+LEDGER_DOWN = "The request cannot be recorded right now, so it was not sent."
+
+
+def open_attempt(gateway: "Gateway", call: Call, target: Target) -> Attempt:
+    """Write down that `target` is about to be called. Raises Unavailable, and then it must not be called."""
+    entry = call.entry
+    attempt = Attempt(
+        number=len(entry.attempts) + 1,
+        target=target.name,
+        provider=target.provider.name,
+        kind=target.provider.kind,
+        model=target.model or call.chat.model,
+        status="open",
+        # Recovery after a crash prices an open attempt by this, see accounts.ledger.recover.
+        cost_status="free" if _is_free(target) else "none",
+        started_at=gateway.clock(),
+    )
+    entry.attempts.append(attempt)
+    try:
+        (gateway.journal.open if attempt.number == 1 else gateway.journal.update)(entry)
+    except JournalUnavailable as error:
+        entry.attempts.pop()
+        raise Unavailable(LEDGER_DOWN) from error
+    return attempt
+
+
+def attempt_failed(gateway: "Gateway", call: Call, attempt: Attempt, target: Target, error: UpstreamError) -> None:
+    """Close an attempt that brought no answer. If the provider may bill it, it counts with an estimate."""
+    attempt.status = "failed"
+    attempt.http_status = error.upstream_status
+    attempt.error = error.code or "upstream_error"
+    attempt.latency_us = _micros(gateway.clock() - attempt.started_at)
+    if error.billable:
+        estimate = Usage(input=-(-call.entry.prompt_bytes // 4))
+        price_attempt(gateway, attempt, target, estimate, "estimated")
+        attempt.status = "interrupted"
+    if error.try_next or error.status >= 500:
+        gateway.health.failed(target.name, attempt.error, gateway.clock())
+    gateway.counters.upstream_failed(attempt.provider, attempt.error)
+
+
+def price_attempt(gateway: "Gateway", attempt: Attempt, target: Target, usage: Usage | None, source: str) -> None:
+    """Put usage and cost on the attempt: the price in force when it began, nothing for a free provider."""
+    attempt.usage_source = source
+    attempt.usage = usage.as_dict() if usage else None
+    if usage is None:
+        return
+    charge = gateway.book.charge(
+        attempt.provider, attempt.kind, attempt.model, usage, at=attempt.started_at, free=_is_free(target)
+    )
+    attempt.price_id, attempt.cost_status, attempt.cost_nano = charge.price_id, charge.status, charge.cost_nano
+
+
+def answered(
+    gateway: "Gateway",
+    call: Call,
+    attempt: Attempt,
+    target: Target,
+    usage: Usage | None,
+    source: str,
+    *,
+    status: str = "settled",
+    error: str = "",
+    client_gone: bool = False,
+    http_status: int = 200,
+) -> None:
+    """Settle a call that has been answered, wholly (`settled`) or in part (`interrupted`).
+
+    Raises Unavailable if the journal cannot be written: then the last byte is kept back.
+    """
+    attempt.status, attempt.error = status, error
+    attempt.http_status = attempt.http_status or http_status
+    attempt.latency_us = _micros(gateway.clock() - attempt.started_at)
+    price_attempt(gateway, attempt, target, usage, source)
+    if error and not client_gone:
+        gateway.health.failed(target.name, error, gateway.clock())
+    elif not error:
+        gateway.health.succeeded(target.name, gateway.clock())
+    close(gateway, call, status=status, http_status=http_status, error=error, client_gone=client_gone)
+
+
+def refused(gateway: "Gateway", call: Call, error: GatewayError) -> None:
+    """Settle a call that brought an error: one row, with the attempts made and what they may have cost."""
+    billed = any(attempt.status == "interrupted" for attempt in call.entry.attempts)
+    status = "interrupted" if billed else "failed"
+    close(gateway, call, status=status, http_status=error.status, error=error.code or "upstream_refused")
+
+
+def close(
+    gateway: "Gateway", call: Call, *, status: str, http_status: int, error: str = "", client_gone: bool = False
+) -> None:
+    """Sum up the attempts, write the settled row, count it and log it. Raises Unavailable, with nothing counted."""
+    entry = call.entry
+    entry.status, entry.http_status, entry.error = status, http_status, error
+    entry.client_gone = entry.client_gone or client_gone
+    entry.latency_us = _micros(time.monotonic() - call.started)
+    if not entry.cached:
+        totals(entry)
+    try:
+        gateway.journal.settle(entry)
+    except JournalUnavailable as cause:
+        raise Unavailable(LEDGER_DOWN) from cause
+    gateway.counters.settled(entry)
+    gateway.requests.write(entry)
+
+
+def cost_of(call: Call) -> int | None:
+    """Return what the whole request cost in nano-USD, None where a price is missing."""
+    return None if call.entry.cost_status == "unpriced" else call.entry.cost_nano
+
+
+def _is_free(target: Target) -> bool:
+    return target.provider.free or target.provider.kind == "stub"
+
+
+def _micros(seconds: float) -> int:
+    return max(0, int(seconds * 1_000_000))

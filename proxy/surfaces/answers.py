@@ -1,0 +1,139 @@
+"""What the views answer: bodies and streams with the gateway's headers, and errors in OpenAI's shape."""
+
+import re
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.http import HttpResponse
+
+from proxy.call import Chunks, Reply
+from proxy.delivery import cost_text
+from proxy.errors import GatewayError, Unavailable
+from proxy.settle import cost_of
+from proxy.surfaces.request import GatewayRequest
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON = (b"content-type", b"application/json")
+EVENTS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+NO_SNIFF = (b"x-content-type-options", b"nosniff")
+EXPOSED = (
+    b"x-qlite-id, x-request-id, x-provider, x-cache, x-request-cost, x-tokens-saved, x-error-origin, x-qlite-target,"
+    b" x-qlite-attempts, x-qlite-ignored, retry-after"
+)
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
+
+
+class Answer(HttpResponse):
+    """A response made of ready header pairs (lower-case names) and bytes, or a stream of them.
+
+    Django's own header handling is skipped: the gateway's handler sends `pairs` as they are. Into a stream of `events`
+    it may put comments.
+    """
+
+    def __init__(
+        self, status: int, pairs: Headers, body: bytes = b"", chunks: Chunks | None = None, *, events: bool = True
+    ) -> None:
+        self.status_code = status
+        self.pairs = pairs
+        self.body = body
+        self.chunks = chunks
+        self.events = events
+
+
+def marked(request: GatewayRequest, first: Headers) -> Headers:
+    """Return `first` with what every answer carries: the ids, and the CORS headers where the origin is allowed."""
+    pairs = [
+        *first,
+        (b"x-qlite-id", request.id.encode()),
+        (b"x-request-id", request.client_id.encode()),
+        NO_SNIFF,
+    ]
+    if settings.CORS_ALLOW_ORIGINS and (origin := allowed_origin(request)):
+        pairs += [
+            (b"access-control-allow-origin", origin),
+            (b"vary", b"origin"),
+            (b"access-control-expose-headers", EXPOSED),
+        ]
+    return pairs
+
+
+def allowed_origin(request: GatewayRequest) -> bytes | None:
+    """Return the origin to allow, None where there is none or it is not in QLITE_CORS_ALLOW_ORIGINS."""
+    origin = request.raw_headers.get(b"origin")
+    if origin is None:
+        return None
+    if "*" in settings.CORS_ALLOW_ORIGINS:
+        return b"*"
+    return origin if origin.decode("latin-1") in settings.CORS_ALLOW_ORIGINS else None
+
+
+def preflight(request: GatewayRequest) -> Answer | None:
+    """Return the answer to a browser's preflight from an allowed origin, None for anything else."""
+    if b"access-control-request-method" not in request.raw_headers or allowed_origin(request) is None:
+        return None
+    asked = request.raw_headers.get(b"access-control-request-headers", b"authorization, content-type")
+    pairs = [
+        (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
+        (b"access-control-allow-headers", asked[:1024]),
+        (b"access-control-max-age", b"600"),
+    ]
+    return Answer(204, marked(request, pairs))
+
+
+def replied(request: GatewayRequest, reply: Reply) -> Answer:
+    """Return the answer that brings `reply` to the caller."""
+    pairs = [
+        (b"x-provider", safe(reply.provider)),
+        (b"x-qlite-target", safe(reply.target)),
+        (b"x-cache", reply.cache.encode()),
+    ]
+    if len(reply.attempts) > 1:
+        pairs.append((b"x-qlite-attempts", safe(", ".join(reply.attempts))))
+    if reply.ignored:
+        pairs.append((b"x-qlite-ignored", safe(", ".join(reply.ignored))))
+    if reply.cache == "HIT":
+        pairs.append((b"x-tokens-saved", b"%d" % reply.tokens_saved))
+    if reply.stream is not None:
+        return Answer(200, marked(request, EVENTS + pairs), chunks=reply.stream)
+    pairs += [JSON, (b"x-request-cost", cost_text(reply.cost_nano).encode())]
+    return Answer(200, marked(request, pairs), reply.body)
+
+
+def failed(request: GatewayRequest, error: GatewayError) -> Answer:
+    """Return `error` in the shape of the surface called, with where it came from and when to come again."""
+    pairs = [JSON, (b"x-error-origin", error.origin.encode())]
+    if error.retry_after is not None:
+        pairs.append((b"retry-after", b"%d" % error.retry_after))
+    if error.status == 401:
+        pairs.append((b"www-authenticate", b"Bearer"))
+    if error.code == "insufficient_quota":
+        pairs.append((b"x-should-retry", b"false"))
+    if (allow := getattr(error, "allow", None)) is not None:
+        pairs.append((b"allow", allow.encode()))
+    if request.call is not None and not isinstance(error, Unavailable):
+        # An attempt that failed may have been billed all the same.
+        pairs.append((b"x-request-cost", cost_text(cost_of(request.call)).encode()))
+    if request.call is not None and request.call.entry.attempts:
+        tried = [attempt.target for attempt in request.call.entry.attempts]
+        pairs += [(b"x-qlite-target", safe(tried[-1])), (b"x-qlite-attempts", safe(", ".join(tried)))]
+        pairs.append((b"x-provider", safe(request.call.entry.attempts[-1].provider)))
+    said = error.body() if request.dialect is None else request.dialect.error(error, request.client_id)
+    return Answer(error.status, marked(request, pairs), orjson.dumps(said))
+
+
+def as_json(request: GatewayRequest, value: Any, status: int = 200) -> Answer:
+    """Return `value` as JSON."""
+    return Answer(status, marked(request, [JSON]), orjson.dumps(value))
+
+
+def safe(text: str) -> bytes:
+    """Return `text` fit for a header: a caller's model name may hold anything, line ends included."""
+    if not (text.isascii() and text.isprintable()):
+        text = _UNSAFE.sub("?", text)
+    return text[:512].encode("ascii")

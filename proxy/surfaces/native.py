@@ -1,0 +1,120 @@
+"""Providers' own APIs behind our keys (`/openai/v1/...` and its like), and operations of `/v1` that just pass."""
+
+import re
+
+from proxy.call import Reply
+from proxy.delivery import cost_text
+from proxy.errors import BadRequest, NotFound, UnsupportedMedia
+from proxy.native import operations
+from proxy.native.address import without_keys
+from proxy.native.passing import Passing, allowed
+from proxy.native.send import PassedReply
+from proxy.native.shapes import Shape
+from proxy.surfaces.access import grant_of, own_authorization
+from proxy.surfaces.answers import Answer, marked, replied, safe
+from proxy.surfaces.chat import View
+from proxy.surfaces.gateway import current, only
+from proxy.surfaces.request import GatewayRequest
+from proxy.ways import OPENAI_KINDS
+
+TAKES = OPENAI_KINDS - {"stub"}  # the kinds that operations of /v1 go to
+_TRACE = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C trace context, level 1
+
+
+def own_api(kind: str) -> View:
+    """Return the view of the own API of a kind of provider: anything below its version goes on as it is."""
+    family = operations.FAMILIES[kind]
+    shape = Shape(family)
+
+    async def view(request: GatewayRequest, *, before: str, version: str, path: str) -> Answer:
+        request.dialect = shape.dialect
+        only(request, "GET", "POST", "DELETE")
+        # The path as it was sent: what stands before `path` holds no escapes, or it is another address.
+        prefix = f"/{before}/{version}/"
+        raw = (request.scope.get("raw_path") or request.path.encode()).decode("latin-1")
+        if not raw.startswith(prefix):
+            raise NotFound("There is nothing at this address.")
+        raw = raw[len(prefix) :]
+        query = request.scope.get("query_string", b"").decode("latin-1")
+        return await _pass(
+            request,
+            f"{kind}-native",
+            Passing(
+                kinds=frozenset({kind}),
+                operation=operations.find(family, request.method, raw),
+                method=request.method,
+                path=raw,
+                version=version,
+                query=without_keys(query) if query else "",
+                shape=shape,
+            ),
+            key_in_url=kind == "gemini",
+        )
+
+    return view
+
+
+def operation(path: str, *, model: str = "") -> View:
+    """Return the view of an operation of `/v1` that goes to a target of the same dialect; `model` if none is named."""
+    known = operations.TABLE[operations.OPENAI][path]
+
+    async def view(request: GatewayRequest) -> Answer:
+        only(request, "POST")
+        passing = Passing(kinds=TAKES, operation=known, method="POST", path=path, own_api=False, default_model=model)
+        return await _pass(request, known.name, passing)
+
+    return view
+
+
+async def _pass(request: GatewayRequest, surface: str, passing: Passing, *, key_in_url: bool = False) -> Answer:
+    """Admit, serve, answer. Every error on the way is in the ledger once the key was good."""
+    gateway = current()
+    grant = grant_of(request, gateway, key_in_url=key_in_url)
+    body = request.body
+    call = request.call = gateway.receive(
+        grant, surface=surface, request_id=request.id, client_request_id=request.client_id, size=len(body)
+    )
+    call.dialect = passing.operation.dialect or passing.shape.dialect
+    call.passing = passing
+    if gateway.snapshot.forwards:
+        call.authorization = own_authorization(request.raw_headers)
+    passing.content_type = request.header(b"content-type")
+    headers = request.raw_headers
+    if not _TRACE.fullmatch(headers.get(b"traceparent", b"")):
+        headers = {name: value for name, value in headers.items() if name != b"traceparent"}
+    passing.headers = allowed(headers)
+    return passed(request, await gateway.serve(call, body, lambda: _check(request)))
+
+
+def _check(request: GatewayRequest) -> None:
+    if request.header(b"content-encoding") not in {"", "identity"}:
+        raise UnsupportedMedia("A compressed body is not accepted.", code="unsupported_encoding")
+    if len(request.raw_headers) != len(request.scope["headers"]) and _twice(request, b"content-type"):
+        raise BadRequest("The header content-type was sent more than once.", code="bad_request")
+
+
+def _twice(request: GatewayRequest, name: bytes) -> bool:
+    return sum(1 for given, _ in request.scope["headers"] if given == name) > 1
+
+
+def passed(request: GatewayRequest, reply: Reply) -> Answer:
+    """Return the answer that brings `reply` to the caller with the provider's own status, headers and bytes."""
+    if not isinstance(reply, PassedReply):
+        return replied(request, reply)  # a stage of somebody's answered by itself
+    pairs = [
+        *reply.pairs,
+        (b"x-provider", safe(reply.provider)),
+        (b"x-qlite-target", safe(reply.target)),
+        (b"x-cache", reply.cache.encode()),
+    ]
+    if len(reply.attempts) > 1:
+        pairs.append((b"x-qlite-attempts", safe(", ".join(reply.attempts))))
+    if reply.error is not None:
+        pairs.append((b"x-error-origin", b"upstream"))
+    if reply.stream is not None:
+        pairs += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+        answer = Answer(reply.status, marked(request, pairs), chunks=reply.stream)
+        answer.events = False  # a comment would stand in the middle of whatever passes
+        return answer
+    pairs.append((b"x-request-cost", cost_text(reply.cost_nano).encode()))
+    return Answer(reply.status, marked(request, pairs), reply.body)

@@ -1,0 +1,115 @@
+"""A stream between two dialects: the provider's events become OpenAI's chunks, and those the caller's events."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from accounts.prices import Usage
+from proxy import sse
+from proxy.dialects.base import StreamEncoder, comments_allowed
+from proxy.errors import GatewayError, StreamCut
+from proxy.providers.base import Json, StreamTranslator
+from proxy.stream import ProviderStream, Source
+
+
+class Chunks:
+    """The translator for providers who speak OpenAI's chat: an event is a chunk already."""
+
+    def __init__(self, usage_of: Callable[[Json], Usage | None]) -> None:
+        self._usage_of = usage_of
+        self._finished = False
+        self.usage: Usage | None = None
+        self.ended = False
+
+    def feed(self, name: bytes, data: bytes) -> list[Json]:
+        if data.strip() == b"[DONE]":
+            self.ended = True
+            return []
+        try:
+            chunk = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            return []  # one bad event does not end a good stream
+        if not isinstance(chunk, dict):
+            return []
+        if isinstance(error := chunk.get("error"), dict):
+            code = error.get("code")
+            raise StreamCut(str(error.get("message") or "The provider reported an error."), code=_word(code))
+        self.usage = self._usage_of(chunk) or self.usage
+        choices = chunk.get("choices")
+        if not isinstance(choices, list) or not choices:
+            return []
+        self._finished = self._finished or any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
+        return [chunk]
+
+    def finish(self) -> list[Json]:
+        if not (self.ended or self._finished):
+            raise StreamCut("The provider ended the stream before the answer was complete.")
+        return []
+
+
+class Translation(ProviderStream):
+    """`kept` holds OpenAI's chunks as events, whatever provider and caller speak."""
+
+    def __init__(
+        self,
+        body: Source,
+        translator: StreamTranslator,
+        encoder: StreamEncoder,
+        *,
+        model: str = "",
+        deadline: float = float("inf"),
+    ) -> None:
+        super().__init__(body, deadline=deadline)
+        self._translator, self._encoder = translator, encoder
+        self._model = model  # what the answer says its model is, where that is not the upstream's
+
+    @property
+    def usage(self) -> Usage | None:
+        return self._translator.usage
+
+    @property
+    def so_far(self) -> Usage | None:
+        return getattr(self._translator, "so_far", None)
+
+    def closing(self, cost: str, *, wants_usage: bool) -> bytes:
+        before, after = self._encoder.end(self.usage, cost)
+        told = sse.comment(f"x-request-cost={cost}") if comments_allowed(self._encoder) else b""
+        return before + told + after
+
+    def failure(self, error: GatewayError) -> bytes:
+        return self._encoder.error(error)
+
+    def _end(self) -> bytes:
+        return self._encode(self._translator.finish())
+
+    def _pass(self, block: bytes) -> bytes:
+        out = b""
+        for event in sse.events(block):
+            data = sse.data_of(event)
+            if data is None and b'"error"' in event and event.lstrip()[:1] in (b"{", b"["):
+                data = event  # Gemini reports an error in mid-stream as JSON without `data:`
+            if data is None:
+                continue
+            try:
+                out += self._encode(self._translator.feed(sse.name_of(event), data))
+                if self._translator.ended:
+                    self.done = True
+                    return out + self._end()
+            except StreamCut as cut:  # what stands before it in the same block still counts
+                self._trouble = cut
+                return out
+        return out
+
+    def _encode(self, chunks: list[Json]) -> bytes:
+        out = b""
+        for chunk in chunks:
+            if self._model:
+                chunk["model"] = self._model
+            self._keep(sse.encode(orjson.dumps(chunk)))
+            out += self._encoder.feed(chunk)
+        return out
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) else None

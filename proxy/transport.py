@@ -1,0 +1,248 @@
+"""The one place that opens sockets to providers: an httpx transport over aiohttp, with errors mapped precisely.
+
+httpx's own pool collapses at a few hundred requests in flight, so its API stays and aiohttp does the work
+(docs/decisions/0003). Nothing is ever redirected, proxied, or decompressed.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from socket import AddressFamily
+from typing import Any
+
+import aiohttp
+import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.resolver import ThreadedResolver
+from multidict import CIMultiDict
+from yarl import URL
+
+from routing.address import AddressRefused, check_ip
+
+READ_BYTES = 256 * 1024  # what one connection may hold unread before the provider is told to wait
+KEEPALIVE_SECONDS = 15.0
+NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+SKIPPED = frozenset({"User-Agent", "Accept-Encoding", "Accept"})
+
+
+class ForbiddenAddress(httpx.ConnectError):
+    """The provider's address may not be called."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which addresses may be called: private ones too, or only those (plain http to a machine of one's own)."""
+
+    allow_private: bool = False
+    private_only: bool = False
+
+    def check(self, ip: str) -> None:
+        """Raise AddressRefused for an address that may not be called."""
+        check_ip(ip, allow_private=self.allow_private, private_only=self.private_only)
+
+
+class AddressCheck(AbstractResolver):
+    """Resolves names and leaves only addresses that may be called, so a name cannot flip to a private one."""
+
+    def __init__(self, rule: "Rule") -> None:
+        self._names = ThreadedResolver()
+        self._rule = rule
+
+    async def resolve(
+        self, host: str, port: int = 0, family: AddressFamily = AddressFamily.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._names.resolve(host, port, family)
+        for entry in found:
+            self._rule.check(entry["host"])
+        return found
+
+    async def close(self) -> None:
+        await self._names.close()
+
+
+class Outbound(httpx.Request):
+    """A POST whose headers are put into httpx's form only when something asks for them: the hot path does not."""
+
+    def __init__(self, url: str, pairs: tuple[tuple[str, str], ...], content: bytes, timeout: dict[str, float]) -> None:
+        self.method = "POST"
+        self.url = _parsed(url)
+        self.pairs = pairs
+        self.extensions = {"timeout": timeout}
+        self.stream = httpx.ByteStream(content)
+        self._content = content
+
+    @cached_property
+    def headers(self) -> httpx.Headers:  # type: ignore[override]
+        length = ("content-length", str(len(self._content)))
+        return httpx.Headers([("host", self.url.netloc.decode()), *self.pairs, length])
+
+
+class Passed(Outbound):
+    """A request of any method, whose address stays byte for byte what it is. Not on the hot path."""
+
+    def __init__(
+        self, method: str, url: str, pairs: tuple[tuple[str, str], ...], content: bytes, timeout: dict[str, float]
+    ) -> None:
+        super().__init__("http://passed.invalid", pairs, content, timeout)
+        self.method = method
+        self.url = url  # type: ignore[assignment]  # httpx would spell it anew
+        self._content = content or None  # type: ignore[assignment]  # or a GET would say that it has a body
+
+
+class Inbound(httpx.Response):
+    """An answer whose headers are put into httpx's form only when something asks for them."""
+
+    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
+        self.status_code = answer.status
+        self.stream = Body(answer)
+        self.extensions = {}
+        self.is_closed = self.is_stream_consumed = False
+        self.next_request = None
+        self.history = []
+        self.default_encoding = "utf-8"
+        self._raw, self._request = answer.raw_headers, request
+
+    @cached_property
+    def headers(self) -> httpx.Headers:  # type: ignore[override]
+        return httpx.Headers(list(self._raw))
+
+
+@lru_cache(maxsize=1024)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
+class Body(httpx.AsyncByteStream):
+    """An answer's bytes as they come from the socket. Also says when it has ended, for the hot path."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        content = self._response.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise mapped(error) from error
+
+    async def next(self) -> bytes:
+        """Return what has arrived, waiting for something if need be; b"" at the end."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise mapped(error) from error
+
+    @property
+    def ended(self) -> bool:
+        return self._response.content.at_eof()
+
+    async def aclose(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connection back if the answer was read to its end, else close it."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """Sends httpx requests over one aiohttp session. Belongs to the loop that first uses it.
+
+    Timeouts come in `request.extensions["timeout"]` as httpx has them: connect, and read (between two reads).
+    """
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._session: aiohttp.ClientSession | None = None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        session = self._session or self._open()
+        timeout = request.extensions.get("timeout") or {}
+        if isinstance(request, Outbound):
+            content, pairs = request.content, request.pairs
+        else:
+            content, pairs = await request.aread(), tuple(request.headers.items())
+        try:
+            response = await session._request(
+                request.method,
+                _address(str(request.url), self._rule),
+                data=content,
+                headers=CIMultiDict(pairs),
+                allow_redirects=False,
+                skip_auto_headers=SKIPPED,
+                timeout=_timeouts(timeout.get("connect"), timeout.get("read")),
+            )
+        except (aiohttp.ClientError, TimeoutError, OSError, AddressRefused) as error:
+            raise mapped(error) from error
+        return Inbound(response, request)
+
+    def _open(self) -> aiohttp.ClientSession:
+        connector = aiohttp.TCPConnector(
+            limit=0,
+            resolver=AddressCheck(self._rule),
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            ttl_dns_cache=60,
+        )
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            timeout=NO_TIMEOUT,
+            read_bufsize=READ_BYTES,
+        )
+        return self._session
+
+    async def aclose(self) -> None:
+        if self._session:
+            await self._session.close()
+            self._session = None
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str, rule: Rule) -> URL:
+    """Return the URL; an address written as a number is checked here, since no resolver will see it."""
+    url = URL(text, encoded=True)
+    host = (url.host or "").strip("[]")
+    if host.replace(".", "").isdigit() or ":" in host:
+        rule.check(host)
+    return url
+
+
+@lru_cache(maxsize=256)
+def _timeouts(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect, connect=None, sock_read=read)
+
+
+def mapped(error: BaseException) -> httpx.TransportError:
+    """Return httpx's error for one of aiohttp's.
+
+    What matters is whether the provider may have seen the request: ConnectError and ConnectTimeout say it has
+    not, everything else that it may have, and may bill it.
+    """
+    text = type(error).__name__
+    if isinstance(error, AddressRefused) or isinstance(error.__cause__, AddressRefused):
+        return ForbiddenAddress("the provider's address may not be called")
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return httpx.ConnectTimeout("no connection in time")
+    if isinstance(error, aiohttp.ClientConnectorError | ssl.SSLCertVerificationError):
+        return httpx.ConnectError(f"no connection ({text})")
+    if isinstance(error, aiohttp.SocketTimeoutError | asyncio.TimeoutError):
+        return httpx.ReadTimeout("no answer in time")
+    if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
+        return httpx.RemoteProtocolError(f"the connection ended early ({text})")
+    return httpx.ReadError(f"the connection broke ({text})")
+
+
+def set_read_timeout(response: httpx.Response, seconds: float | None) -> None:
+    """From now on wait at most `seconds` between two reads of this answer."""
+    stream: Any = response.stream
+    stream.patience = seconds  # for streams that come from no socket
+    inner = getattr(stream, "_response", None)
+    if inner is not None and inner.connection is not None and inner.connection.protocol is not None:
+        inner.connection.protocol.read_timeout = seconds

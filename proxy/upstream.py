@@ -1,0 +1,147 @@
+"""Sends a request to a provider and says in our own errors what went wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import httpx
+
+from proxy.errors import UpstreamError, UpstreamLost, UpstreamTimeout, UpstreamUnreachable
+from proxy.providers.base import Adapter, Outgoing
+from proxy.providers.stub import StubTransport
+from proxy.transport import AiohttpTransport, Body, ForbiddenAddress, Outbound, Passed, Rule, set_read_timeout
+from routing.snapshot import Provider, Target
+
+ERROR_BYTES = 64 * 1024  # more of an error answer is not read
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds: to connect, until the answer's headers, between two reads, and for the whole answer."""
+
+    connect: float
+    first_byte: float
+    idle: float
+    total: float
+
+
+class Upstream:
+    """The sockets to all providers: one transport for each rule about which addresses may be called."""
+
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        *,
+        max_response_bytes: int,
+        transports: Mapping[str, httpx.AsyncBaseTransport] | None = None,
+    ) -> None:
+        self._timeouts = timeouts
+        self._max_bytes = max_response_bytes
+        self._by_rule: dict[Rule, AiohttpTransport] = {}
+        self._by_kind = {"stub": StubTransport()} if transports is None else dict(transports)
+
+    def timeouts(self, provider: Provider) -> Timeouts:
+        """Return the provider's own timeouts, ours where it has none."""
+        ours = self._timeouts
+        return Timeouts(
+            provider.connect_timeout or ours.connect,
+            provider.first_byte_timeout or ours.first_byte,
+            provider.idle_timeout or ours.idle,
+            provider.total_timeout or ours.total,
+        )
+
+    async def open(self, target: Target, out: Outgoing, adapter: Adapter) -> httpx.Response:
+        """Send `out` and return the answer once its headers are here and its status is good. Whoever gets it closes it.
+
+        Raises UpstreamError for anything else: no connection, no answer in time, an error status.
+        """
+        provider, limits = target.provider, self.timeouts(target.provider)
+        transport = self._by_kind.get(provider.kind) or self._transport(provider)
+        request = Outbound(out.url, out.headers, out.body, {"connect": limits.connect, "read": limits.first_byte})
+        try:
+            response = await transport.handle_async_request(request)
+        except httpx.TransportError as error:
+            raise translated(error, provider.name) from error
+        if response.status_code != 200:
+            raise adapter.error(response.status_code, response.headers, await self._error_body(response), target)
+        set_read_timeout(response, limits.idle)
+        return response
+
+    async def pass_on(self, provider: Provider, method: str, out: Outgoing) -> httpx.Response:
+        """Send `out` and return the answer as it is, whatever its status. Whoever gets it closes it.
+
+        Raises UpstreamError if there is none.
+        """
+        limits = self.timeouts(provider)
+        wait = {"connect": limits.connect, "read": limits.first_byte}
+        transport = self._by_kind.get(provider.kind) or self._transport(provider)
+        try:
+            response = await transport.handle_async_request(Passed(method, out.url, out.headers, out.body, wait))
+        except httpx.TransportError as error:
+            raise translated(error, provider.name) from error
+        set_read_timeout(response, limits.idle)
+        return response
+
+    async def read(self, response: httpx.Response, provider: Provider) -> bytes:
+        """Return the whole body and give the connection back."""
+        body: Body = response.stream  # type: ignore[assignment]
+        parts, size = [], 0
+        try:
+            while part := await body.next():
+                parts.append(part)
+                size += len(part)
+                if size > self._max_bytes:
+                    raise UpstreamError(
+                        f"The answer of {provider.name} is longer than {self._max_bytes} bytes.",
+                        code="upstream_response_too_large",
+                        billable=True,
+                    )
+        except httpx.TransportError as error:
+            raise translated(error, provider.name) from error
+        finally:
+            body.close()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def _error_body(self, response: httpx.Response) -> bytes:
+        body: Body = response.stream  # type: ignore[assignment]
+        raw = b""
+        try:
+            while len(raw) < ERROR_BYTES and (part := await body.next()):
+                raw += part
+        except httpx.TransportError:
+            pass  # the status says enough
+        finally:
+            body.close()
+        return raw
+
+    def _transport(self, provider: Provider) -> AiohttpTransport:
+        plain = provider.base_url.startswith("http:") and not provider.allow_insecure
+        rule = Rule(provider.allow_private, private_only=plain)
+        return self._by_rule.get(rule) or self._by_rule.setdefault(rule, AiohttpTransport(rule))
+
+    async def aclose(self) -> None:
+        for transport in self._by_rule.values():
+            await transport.aclose()
+
+
+def without_private(error: UpstreamError, provider: Provider) -> UpstreamError:
+    """Return `error` without our credential and the provider's address, which some providers quote."""
+    for private in (provider.secret, provider.base_url, urlsplit(provider.base_url).netloc):
+        if private:
+            error.message = error.message.replace(private, "***")
+    return error
+
+
+def translated(error: httpx.TransportError, name: str) -> UpstreamError:
+    """Return our error for one of httpx's. Only what surely was not sent costs nothing."""
+    if isinstance(error, ForbiddenAddress):
+        return UpstreamUnreachable(f"The address of {name} may not be called.", code="upstream_forbidden_address")
+    if isinstance(error, httpx.ConnectTimeout):
+        failure: UpstreamError = UpstreamTimeout(f"{name} did not take the connection in time.")
+        failure.sent = False
+        return failure
+    if isinstance(error, httpx.ConnectError):
+        return UpstreamUnreachable(f"{name} cannot be reached.")
+    if isinstance(error, httpx.ReadTimeout):
+        return UpstreamTimeout(f"{name} did not answer in time.", billable=True)
+    return UpstreamLost(f"The connection to {name} broke before the answer was complete.", billable=True)

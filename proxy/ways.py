@@ -1,0 +1,207 @@
+"""The ways to serve a call at a target: OpenAI's chat as it is, another dialect as it is, or translated."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import orjson
+
+from accounts.prices import Usage
+from proxy import rename
+from proxy.body import with_value
+from proxy.call import Call
+from proxy.chat import Chat
+from proxy.dialects.openai_chat import OpenAIChat
+from proxy.errors import UpstreamError
+from proxy.passage import Passage
+from proxy.providers import ADAPTERS
+from proxy.providers.base import Adapter, Json, Outgoing
+from proxy.relay import Relay
+from proxy.stream import ProviderStream, Source
+from proxy.translation import Chunks, Translation
+from routing.snapshot import Target
+
+OPENAI_KINDS = frozenset({"openai", "groq", "azure-openai", "openai-compatible", "stub"})
+# Which kinds take a dialect's operation as it is. What is not here is translated, if it is chat at all.
+TAKES = {
+    ("anthropic", "chat"): frozenset({"anthropic"}),
+    ("anthropic", "count_tokens"): frozenset({"anthropic"}),
+    ("gemini", "chat"): frozenset({"gemini"}),
+    ("gemini", "count_tokens"): frozenset({"gemini"}),
+    # Few who are compatible with OpenAI's chat have the Responses API too, so those are asked in chat.
+    ("responses", "chat"): frozenset({"openai", "azure-openai", "groq"}),
+    ("completions", "chat"): OPENAI_KINDS - {"stub", "groq"},
+    ("embeddings", "embeddings"): OPENAI_KINDS - {"stub", "groq"},
+}
+# Where translations keep what the next turn needs and OpenAI's chat has no place for.
+EXTENSIONS = frozenset({"reasoning_content", "thinking_blocks", "extra_content", "cache_control"})
+_CHAT = OpenAIChat()
+Headers = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A plain answer: what goes to the caller, what was used, and the answer parsed, to count by where need be."""
+
+    body: bytes
+    usage: Usage | None
+    parsed: Json
+
+
+class Way(Protocol):
+    def request(self, call: Call, target: Target) -> Outgoing:
+        """Return the request to send. Raises BadRequest for what the target's dialect cannot say."""
+        ...
+
+    def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
+        """Return the stream for the caller."""
+        ...
+
+    def read(self, call: Call, target: Target, raw: bytes) -> Read:
+        """Return the answer for the caller. Raises UpstreamError for what is no answer."""
+        ...
+
+
+class SameChat:
+    """OpenAI's chat on both sides: bytes pass in both directions."""
+
+    def request(self, call: Call, target: Target) -> Outgoing:
+        return _adapter(target).request(call.chat, target)
+
+    def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
+        asked = call.chat.model if call.match.route.answer_as_asked else ""
+        return Relay(source, _adapter(target).usage, rename=_renamer(asked) if asked else None, deadline=deadline)
+
+    def read(self, call: Call, target: Target, raw: bytes) -> Read:
+        body = _completion(raw, target)
+        usage = _adapter(target).usage(body)
+        if call.match.route.answer_as_asked:
+            raw = with_value(raw, body, "model", call.chat.model)
+        return Read(raw, usage, body)
+
+
+class Native:
+    """The caller's own dialect, whichever it is, on both sides."""
+
+    def request(self, call: Call, target: Target) -> Outgoing:
+        as_native = getattr(call.dialect, "as_native", None)
+        asked = as_native(call.asked) if as_native else call.asked
+        adapter = _adapter(target)
+        out = adapter.native(asked.raw, asked.body, target, operation=operation_of(call), stream=asked.stream)
+        return replace(out, headers=_with_carried(out.headers, call.carried, adapter.dialect))
+
+    def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
+        dialect = call.dialect or _CHAT
+        return Passage(source, dialect.watcher(), dialect.encoder(call.asked), deadline=deadline)
+
+    def read(self, call: Call, target: Target, raw: bytes) -> Read:
+        body = _object(raw, target)
+        return Read(raw, (call.dialect or _CHAT).usage(body), body)
+
+
+class Translated:
+    """Two dialects, with OpenAI's chat between them."""
+
+    def request(self, call: Call, target: Target) -> Outgoing:
+        adapter = _adapter(target)
+        out = adapter.request(_without_extensions(call.chat) if adapter.dialect == "openai" else call.chat, target)
+        ignored = getattr(call.dialect, "ignored", None)
+        return replace(out, ignored=(*out.ignored, *ignored(call.asked))) if ignored else out
+
+    def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
+        adapter = _adapter(target)
+        dialect = call.dialect or _CHAT
+        translator = adapter.stream(call.chat) or Chunks(adapter.usage)
+        model = call.asked.model if call.match.route.answer_as_asked else ""
+        return Translation(source, translator, dialect.encoder(call.asked), model=model, deadline=deadline)
+
+    def read(self, call: Call, target: Target, raw: bytes) -> Read:
+        adapter = _adapter(target)
+        body = _completion(raw, target) if adapter.dialect == "openai" else _object(raw, target)
+        completion = adapter.reply(body, call.chat)
+        if call.match.route.answer_as_asked:
+            completion = completion | {"model": call.asked.model}
+        told = (call.dialect or _CHAT).reply(completion, call.asked)
+        return Read(orjson.dumps(told), adapter.usage(body), completion)
+
+
+SAME_CHAT, NATIVE, TRANSLATED = SameChat(), Native(), Translated()
+
+
+def choose(call: Call, target: Target) -> Way:
+    """Return how `call` is served at `target`. Raises UpstreamError where it cannot be: another target may."""
+    kind, dialect = target.provider.kind, call.dialect
+    if dialect is None:
+        return SAME_CHAT if ADAPTERS[kind].dialect == "openai" else TRANSLATED
+    if is_native(call, target):
+        return NATIVE
+    if call.asked.operation == "chat":
+        return TRANSLATED
+    error = UpstreamError(
+        f"{target.provider.name} cannot serve {call.asked.operation.replace('_', ' ')}.", status=400, code="unsupported"
+    )
+    error.sent, error.origin = False, "gateway"
+    raise error
+
+
+def is_native(call: Call, target: Target) -> bool:
+    """Say whether the target takes the caller's dialect as it is."""
+    dialect = call.dialect
+    return dialect is not None and target.provider.kind in TAKES.get((dialect.name, call.asked.operation), ())
+
+
+def operation_of(call: Call) -> str:
+    """Return which of a provider's endpoints a native call goes to."""
+    name = call.dialect.name if call.dialect is not None else "chat"
+    return name if name in {"responses", "completions", "embeddings"} else call.asked.operation
+
+
+def _adapter(target: Target) -> Adapter:
+    return ADAPTERS[target.provider.kind]
+
+
+def _with_carried(headers: Headers, carried: Headers, dialect: str) -> Headers:
+    """Return a request's headers with what the caller says of the version and betas of this very dialect."""
+    told = {name: value for name, value in carried if name.startswith(f"{dialect}-")}
+    return (*(pair for pair in headers if pair[0] not in told), *told.items()) if told else headers
+
+
+def _without_extensions(chat: Chat) -> Chat:
+    """Return a translated chat without what other dialects keep in its messages, which OpenAI would refuse."""
+    messages = [
+        {name: value for name, value in message.items() if name not in EXTENSIONS} for message in chat.body["messages"]
+    ]
+    for message in messages:
+        if calls := message.get("tool_calls"):
+            message["tool_calls"] = [{name: each[name] for name in each if name not in EXTENSIONS} for each in calls]
+    body = chat.body | {"messages": messages}
+    return Chat(orjson.dumps(body), body, chat.model, chat.stream, chat.wants_usage)
+
+
+def _completion(raw: bytes, target: Target) -> Json:
+    body = _object(raw, target)
+    if not isinstance(body.get("choices"), list):
+        raise _no_answer(target)
+    return body
+
+
+def _object(raw: bytes, target: Target) -> Json:
+    try:
+        body: Any = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise _no_answer(target)
+    return body
+
+
+def _no_answer(target: Target) -> UpstreamError:
+    return UpstreamError(
+        f"{target.provider.name} answered with something that is not an answer.",
+        code="upstream_invalid_response",
+        billable=True,
+    )
+
+
+def _renamer(asked: str) -> Callable[[bytes], bytes]:
+    return lambda block: rename.in_events(block, asked)
