@@ -1,0 +1,92 @@
+"""What every admin class builds on: django-unfold's classes with the house rules. `settings.ADMIN_BASE` names this
+module and the rooms find it there, so plain Django admin (or another skin) stays one setting away.
+"""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.admin import ShowFacets
+from django.db import models
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin as UnfoldModelAdmin
+from unfold.admin import TabularInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.views import ChangeList as UnfoldChangeList
+from unfold.widgets import (
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+SHORTEST_SEARCH, LONGEST_SEARCH = 3, 200  # characters
+TEXT_LOOKUPS = {
+    *("regex", "iregex", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "search")
+}
+# A form may declare fields with plain widgets; here they get the looks that unfold gives only to the model's own.
+DRESSED: dict[type[forms.Widget], type[forms.Widget]] = {
+    forms.TextInput: UnfoldAdminTextInputWidget,
+    forms.Textarea: UnfoldAdminTextareaWidget,
+    forms.PasswordInput: UnfoldAdminPasswordWidget,
+    forms.CheckboxInput: UnfoldBooleanSwitchWidget,
+    forms.Select: UnfoldAdminSelectWidget,
+}
+
+__all__ = ["AdminPasswordChangeForm", "ModelAdmin", "TabularInline", "UserChangeForm", "UserCreationForm"]
+
+
+class ChangeList(UnfoldChangeList):  # type: ignore[misc]
+    """Sorts by the columns that offer it; Django only leaves the arrows of the others away."""
+
+    def get_ordering_field(self, field_name: str) -> Any:
+        offered = self.sortable_by is None or field_name in self.sortable_by
+        return super().get_ordering_field(field_name) if offered else None
+
+
+class ModelAdmin(UnfoldModelAdmin):  # type: ignore[misc]
+    """No counts beside filters, no search that must read a whole table for one letter."""
+
+    list_per_page = 50
+    list_max_show_all = 200
+    show_facets = ShowFacets.NEVER
+    warn_unsaved_form = True
+    formfield_overrides = {models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})}}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ChangeList
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """Addresses may carry what filters produce, not a search through the text of every row."""
+        return not TEXT_LOOKUPS & set(lookup.split("__")) and bool(super().lookup_allowed(lookup, value, request))
+
+    def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
+        return dressed(super().get_form(request, obj, change, **kwargs))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
+    ) -> tuple[QuerySet[Model], bool]:
+        """Search for 3 to 200 characters. The ORM escapes `%`, `_` and `\\` itself."""
+        term = search_term.replace("\0", "").strip()
+        if not term:
+            return queryset, False
+        if SHORTEST_SEARCH <= len(term) <= LONGEST_SEARCH:
+            found: Any = super().get_search_results(request, queryset, term)
+            return found  # type: ignore[no-any-return]
+        if "/autocomplete/" not in request.path:
+            messages.warning(request, f"A search needs {SHORTEST_SEARCH} to {LONGEST_SEARCH} characters.")
+        return queryset.none(), False
+
+
+def dressed(form: Any) -> Any:
+    """Give the form class's plain widgets their unfold counterparts, with the same attributes."""
+    for field in form.base_fields.values():
+        dress = DRESSED.get(type(field.widget))
+        if dress is not None:
+            attributes, choices = field.widget.attrs, getattr(field, "choices", None)
+            field.widget = dress(attrs=attributes)
+            if choices is not None:
+                field.widget.choices = choices
+    return form

@@ -1,0 +1,127 @@
+"""What the housekeeper does each second: rows to memory, journal to rows, cache to rows, lines to the log."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+
+from accounts.store import keys, ledger, marks, prices
+from proxy import store as cached
+from proxy.gateway import Gateway
+from qlite_site import fitness
+from qlite_site.housekeeper import Chore
+from routing import store as routes
+
+# This thread shares the interpreter with the event loop, so it works in pieces of a millisecond or two, with rests.
+BATCH = 40  # rows moved at once
+BATCHES = 200  # moved in one turn at most
+REST = 0.003  # seconds
+CACHE_WRITES = 200  # new answers written down a second; what comes beyond that is kept in memory alone
+RELOAD_SECONDS = 60.0  # tables are read again after this long even if nothing seems to have changed
+
+
+def chores(gateway: Gateway) -> list[Chore]:
+    """Return what meets the database. The first four judge it and fill the tables, before the first request."""
+    accounts = Reload(lambda: marks.changed_since(), lambda: _load_accounts(gateway))
+    table = Reload(lambda: routes.mark(), lambda: _load_routes(gateway))
+    writer = cached.Writer(gateway.cache, origin=gateway.origin)
+    return [
+        Chore("judging whether to start", lambda: _judge(gateway), every=float("inf")),
+        Chore("loading keys and prices", accounts, every=0.5),
+        Chore("loading the routing table", table, every=0.5),
+        Chore("noting when the tables were read", lambda: _tables_read(gateway, accounts, table), every=0.5),
+        Chore("reading cache entries", writer.read, every=1.0),
+        Chore("draining the journal", lambda: _drain(gateway), every=0.25, at_exit=True),
+        Chore("adopting journals of dead processes", lambda: _adopt(gateway), every=5.0),
+        Chore("writing cache entries", lambda: _write_cache(gateway, writer), every=1.0, at_exit=True),
+        Chore("removing expired cache entries", writer.expire, every=60.0),
+        Chore("noting when keys were used", lambda: _note_use(gateway), every=10.0, at_exit=True),
+    ]
+
+
+def local_chores(gateway: Gateway) -> list[Chore]:
+    """Return what meets only this machine's disk: a database that hangs must not keep the journal from being synced."""
+    return [
+        Chore("syncing the journal", gateway.journal.sync, every=1.0, at_exit=True),
+        Chore("setting gauges", lambda: _gauges(gateway), every=2.0),
+    ]
+
+
+def log_chores(gateway: Gateway) -> list[Chore]:
+    """Return what writes to a pipe that may be blocked, and then must block nothing else."""
+    return [Chore("writing the request log", lambda: _write_log(gateway), every=0.25, at_exit=True)]
+
+
+class Reload:
+    """Loads a table again when its mark has changed, and now and then without. `read_at` is in monotonic seconds."""
+
+    def __init__(self, mark: Callable[[], Any], load: Callable[[], None]) -> None:
+        self._mark, self._load = mark, load
+        self._seen: Any = None
+        self._loaded_at = float("-inf")
+        self.read_at = 0.0
+
+    def __call__(self) -> None:
+        mark = self._mark()  # before loading: a change in between is seen next time
+        if mark != self._seen or time.monotonic() - self._loaded_at > RELOAD_SECONDS:
+            self._load()
+            self._seen, self._loaded_at = mark, time.monotonic()
+        self.read_at = time.monotonic()
+
+
+def _judge(gateway: Gateway) -> None:
+    gateway.unfit = list(fitness.problems())
+
+
+def _load_accounts(gateway: Gateway) -> None:
+    gateway.keys = keys.load_keys()
+    gateway.book = prices.load_book()
+
+
+def _load_routes(gateway: Gateway) -> None:
+    gateway.snapshot = routes.load_snapshot()
+
+
+def _tables_read(gateway: Gateway, *tables: Reload) -> None:
+    gateway.tables_read_at = min(table.read_at for table in tables)
+
+
+def _drain(gateway: Gateway) -> None:
+    for _ in range(BATCHES):
+        if ledger.drain(gateway.journal, BATCH) < BATCH:
+            return
+        time.sleep(REST)
+
+
+def _adopt(gateway: Gateway) -> None:
+    ledger.adopt(settings.JOURNAL_DIR, gateway.journal)
+
+
+def _write_cache(gateway: Gateway, writer: cached.Writer) -> None:
+    for _ in range(CACHE_WRITES // BATCH):
+        if writer.write(BATCH) < BATCH:
+            break
+        time.sleep(REST)
+    writer.count_hits()
+
+
+def _note_use(gateway: Gateway) -> None:
+    used, gateway.used = gateway.used, {}
+    if used:
+        keys.touch_used(used)
+
+
+def _write_log(gateway: Gateway) -> None:
+    while lines := gateway.requests.take(BATCH * 2):
+        sys.stdout.buffer.write(lines)
+        time.sleep(REST)
+    sys.stdout.flush()
+
+
+def _gauges(gateway: Gateway) -> None:
+    gateway.counters.backlog.set(gateway.journal.backlog())
+    gateway.counters.in_flight.set(gateway.journal.in_flight())
+    gateway.counters.table_age.set(time.monotonic() - gateway.tables_read_at)
+    gateway.counters.log_dropped.set(gateway.requests.dropped)

@@ -1,0 +1,164 @@
+"""Typed readers of environment variables, over django-environ. A bad value stops the start with a sentence."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+reader = environ.Env()
+_SETTING = re.compile(
+    r"""(?:export\s+)?([A-Za-z_]\w*)\s*=\s*"""
+    r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)"|([^'"\s#].*?|))"""  # literal, with escapes, plain
+    r"""(?:\s+\#.*|\s*)"""
+)
+
+
+def read_file(path: Path) -> None:
+    """Take settings from a file of lines NAME=value where there is one; what the environment says wins.
+
+    Quotes around a value are dropped, and a comment after it. Raises ImproperlyConfigured for any other line: a
+    setting that is passed over in silence is worse than one that is wrong.
+    """
+    if not path.is_file():
+        return
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _SETTING.fullmatch(line.strip())
+        if found is None:
+            raise ImproperlyConfigured(f"line {number} of {path} is not of the form NAME=value")
+        name, literal, escaped, plain = found.groups()
+        value = re.sub(r"\\(.)", r"\1", escaped) if escaped is not None else literal if literal is not None else plain
+        os.environ.setdefault(name, value)
+
+
+def text(name: str, default: str = "") -> str:
+    """Read a string; blanks around it are dropped, and one that is empty is as good as none."""
+    return str(reader.str(name, default="")).strip() or default
+
+
+def flag(name: str, default: bool) -> bool:
+    """Read a switch: on/off, true/false, yes/no, 1/0."""
+    value = text(name).lower()
+    if not value:
+        return default
+    if value in {"1", "on", "true", "yes"}:
+        return True
+    if value in {"0", "off", "false", "no"}:
+        return False
+    raise ImproperlyConfigured(f"{name}={value!r} is neither on nor off")
+
+
+def whole(name: str, default: int, *, at_least: int = 0) -> int:
+    """Read a whole number."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        number = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a whole number") from None
+    if number < at_least:
+        raise ImproperlyConfigured(f"{name}={number} is below {at_least}")
+    return number
+
+
+def seconds(name: str, default: float, *, at_least: float = 0.0) -> float:
+    """Read a duration in seconds, such as `QLITE_CONNECT_TIMEOUT=2.5`."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        number = float(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a number of seconds") from None
+    if not at_least <= number < float("inf"):
+        raise ImproperlyConfigured(f"{name}={value} is not a duration of at least {at_least} seconds")
+    return number
+
+
+def one_of(name: str, default: str, *choices: str) -> str:
+    """Read one of a few words, in either case."""
+    value = text(name, default)
+    for choice in choices:
+        if value.lower() == choice.lower():
+            return choice
+    raise ImproperlyConfigured(f"{name}={value!r} is none of {', '.join(choices)}")
+
+
+def zone(name: str, default: str) -> str:
+    """Read the name of a time zone, such as `Europe/Berlin`."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):  # OSError: the name of a folder, such as `Europe`
+        raise ImproperlyConfigured(f"{name}={value!r} is not a time zone such as Europe/Berlin") from None
+    return value
+
+
+def address(name: str, default: str) -> str:
+    """Read a URL of ours; a slash at its end is dropped."""
+    value = text(name, default).rstrip("/")
+    if not value.startswith(("http://", "https://")):
+        raise ImproperlyConfigured(f"{name}={value!r} does not start with http:// or https://")
+    return value
+
+
+def prefix(name: str) -> str | None:
+    """Read the path that we are mounted below, such as `/qlite`."""
+    value = text(name).rstrip("/")
+    if value and not value.startswith("/"):
+        raise ImproperlyConfigured(f"{name}={value!r} does not start with /")
+    return value or None
+
+
+def database(name: str, default: str) -> dict[str, Any]:
+    """Read the URL of a SQLite or PostgreSQL database."""
+    value = text(name, default)
+    # What is wrong is not quoted: it may hold a password.
+    example = "sqlite:///FILE or postgres://USER:PASSWORD@HOST/NAME"
+    if value.partition("://")[0] not in {"sqlite", "postgres", "postgresql"}:
+        raise ImproperlyConfigured(f"{name} must be the address of a database: {example}")
+    try:
+        return dict(reader.db_url_config(value))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} cannot be read as {example}") from None
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """Read a comma-separated list."""
+    return [word for word in (part.strip() for part in text(name, default).split(",")) if word]
+
+
+def kept_secret(name: str, folder: Path, *, length: int = 50) -> str:
+    """Read a secret from the environment, else from `folder`, where the first start puts a random one (mode 0600).
+
+    Raises ImproperlyConfigured where a secret that everybody knows was given.
+    """
+    given = text(name)
+    if given:
+        return not_known(name, given)
+    path = folder / name.lower()
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_urlsafe(length))
+    return path.read_text().strip()
+
+
+def not_known(name: str, secret: str) -> str:
+    """Return `secret`. Raises ImproperlyConfigured where everybody knows it or could guess it."""
+    if secret.lower() in KNOWN_DEFAULTS or len(secret) < 16:
+        raise ImproperlyConfigured(f"{name} is a known default or shorter than 16 characters; choose a random one")
+    return secret
+
+
+KNOWN_DEFAULTS = frozenset(
+    {"changeme", "change-me", "change_me", "secret", "secret-key", "django-insecure", "your-secret-key"}
+)

@@ -1,0 +1,66 @@
+"""`qlite serve`: the gateway and its pages on the hardened Daphne."""
+
+import os
+import shutil
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from qlite_site.server import ServerConfig, serve
+
+
+class Command(BaseCommand):
+    help = "Serve the gateway and its pages until SIGTERM."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--bind", default=settings.BIND, help="HOST:PORT (QLITE_BIND)")
+        parser.add_argument("--workers", type=int, default=settings.WORKERS, help="processes (QLITE_WORKERS)")
+        parser.add_argument(
+            "--allow-sqlite-workers", action="store_true", help="several workers on one SQLite file, at your own risk"
+        )
+
+    def handle(self, *, bind: str, workers: int, allow_sqlite_workers: bool, **options: Any) -> None:
+        if workers < 1:
+            raise CommandError("--workers must be at least 1")
+        if settings.DEBUG and bind.rsplit(":", 1)[0] not in {"127.0.0.1", "localhost", "[::1]"}:
+            raise CommandError("QLITE_DEBUG shows settings to whoever asks: it may be on only on a loopback address.")
+        if workers > 1:
+            self._prepare_workers(allow_sqlite_workers)
+        # After the folder for metrics is known, since prometheus-client looks for it when it is imported.
+        from qlite_site import wiring
+
+        config = ServerConfig(
+            bind=bind,
+            workers=workers,
+            app=wiring.application,
+            on_start=wiring.start,
+            on_stop=wiring.stop,
+            early=wiring.early,
+            error_body=wiring.error_body,
+            error_headers=wiring.error_headers,
+            max_request_bytes=settings.MAX_REQUEST_BYTES,
+            max_connections=settings.MAX_CONNECTIONS,
+            header_seconds=settings.HEADER_SECONDS,
+            body_seconds=settings.BODY_SECONDS,
+            write_stall_seconds=settings.WRITE_STALL_SECONDS,
+            drain_seconds=settings.DRAIN_SECONDS,
+            # A plain call whose caller has left is paid for by now: it may take as long as any other.
+            abandon_seconds=settings.FIRST_BYTE_TIMEOUT,
+            root_path=settings.FORCE_SCRIPT_NAME or "",
+        )
+        try:
+            sys.exit(serve(config))
+        except ValueError as error:
+            raise CommandError(str(error)) from None
+
+    def _prepare_workers(self, allow_sqlite: bool) -> None:
+        if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") and not allow_sqlite:
+            raise CommandError(
+                "More than one worker needs PostgreSQL: set DATABASE_URL=postgres://..., or say --allow-sqlite-workers."
+            )
+        folder = settings.DATA_DIR / "metrics"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)

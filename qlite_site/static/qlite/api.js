@@ -1,0 +1,42 @@
+// Starts Swagger UI or Redoc on the description of the API. Neither may ask anybody but this gateway.
+(function () {
+  "use strict";
+
+  const place = document.getElementById("api");
+  const url = place.dataset.description;
+
+  if (place.dataset.shownBy === "swagger") {
+    window.SwaggerUIBundle({
+      url,
+      domNode: place,
+      deepLinking: true,
+      validatorUrl: null,
+      tryItOutEnabled: true,
+      persistAuthorization: false,
+      defaultModelsExpandDepth: 0,
+      displayRequestDuration: true,
+      syntaxHighlight: { activated: true, theme: "agate" },
+    });
+  } else {
+    const font = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif";
+    const accent = "#2352c4";
+    window.Redoc.init(url, {
+      disableSearch: true, // it runs in a worker made of text, which the policy of the page forbids
+      hideDownloadButton: true,
+      expandResponses: "200",
+      scrollYOffset: ".api-top",
+      nativeScrollbars: true,
+      theme: {
+        colors: { primary: { main: accent }, text: { primary: "#1a1f2b" } },
+        sidebar: { backgroundColor: "#f5f6f8", textColor: "#1a1f2b" },
+        rightPanel: { backgroundColor: "#1b2130" },
+        typography: {
+          fontFamily: font,
+          headings: { fontFamily: font, fontWeight: "650" },
+          code: { color: "#a5231c", fontFamily: "ui-monospace, Menlo, Consolas, 'Liberation Mono', monospace" },
+          links: { color: accent },
+        },
+      },
+    }, place);
+  }
+})();

@@ -1,0 +1,43 @@
+"""The pages: sign-in, keys, reports, admin. The gateway's own URLs are in proxy/urls.py and pass no middleware."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import TemplateView
+
+from accounts.portal.urls import urls as keys
+from qlite_site import apidocs
+from routing.store import latest
+
+
+def route_names() -> list[str]:
+    """What can be asked for, whole names before patterns."""
+    revision = latest()
+    routes = revision.document["routes"] if revision else []
+    names = [route["name"] for route in routes if route.get("enabled", True)]
+    return sorted(names, key=lambda name: ("*" in name, name))
+
+
+FACTS = {"url": settings.PUBLIC_URL, "version": settings.VERSION, "script": settings.FORCE_SCRIPT_NAME or ""}
+home = TemplateView.as_view(template_name="home.html", extra_context=FACTS)
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", home, name="home"),  # for browsers; programs get JSON from the gateway's own view
+    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path(
+        "password/",
+        auth.PasswordChangeView.as_view(template_name="registration/password.html"),
+        name="password_change",
+    ),
+    path(
+        "password/done/",
+        auth.PasswordChangeDoneView.as_view(template_name="registration/password_done.html"),
+        name="password_change_done",
+    ),
+    *apidocs.urls,
+    path("keys/", include(keys(route_names))),
+    path("reports/", include("accounts.reports.urls")),
+    path("admin/", admin.site.urls),
+]

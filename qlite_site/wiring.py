@@ -1,0 +1,173 @@
+"""Builds the one Gateway of a process from settings and stores, and lists what the housekeeper does for it."""
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from accounts.keys import KeyRejected, admit
+from accounts.ledger.journal import Journal, JournalUnavailable
+from accounts.prices import Book
+from proxy.cache import Cache
+from proxy.counters import Counters
+from proxy.errors import GatewayError, NotAuthenticated
+from proxy.gateway import Gateway
+from proxy.pipeline import ExactCache, chained
+from proxy.requestlog import RequestLog
+from proxy.surfaces import gateway as held
+from proxy.surfaces.access import NO_KEY, key_in, key_of
+from proxy.upstream import Timeouts, Upstream
+from qlite_site.chores import chores, local_chores, log_chores
+from qlite_site.housekeeper import Chore, Housekeeper
+from qlite_site.server.status import state
+from routing.health import Health
+from routing.snapshot import build
+
+START_SECONDS = 60.0
+TABLES = 4  # of the database's chores, the first that have to be done
+STOP_SECONDS = 5.0
+# Nothing below these without a key.
+KEYED = (b"/v1/", b"/v1beta/", b"/proxy", b"/openai/", b"/anthropic/", b"/gemini/", b"/groq/")
+
+_keepers: list[Housekeeper] = []
+_starting = threading.Lock()
+
+
+def build_gateway() -> Gateway:
+    """Return a gateway with empty tables; the housekeeper fills them before the first request."""
+    gateway = Gateway(
+        snapshot=build(0, (), ()),
+        keys={},
+        book=Book(()),
+        journal=Journal(
+            settings.JOURNAL_DIR, cap_bytes=settings.JOURNAL_BYTES, full_sync=settings.JOURNAL_SYNC == "full"
+        ),
+        cache=Cache(settings.CACHE_BYTES, settings.CACHE_TTL),
+        upstream=Upstream(
+            Timeouts(
+                settings.CONNECT_TIMEOUT,
+                settings.FIRST_BYTE_TIMEOUT,
+                settings.STREAM_IDLE_TIMEOUT,
+                settings.TOTAL_TIMEOUT,
+            ),
+            max_response_bytes=settings.MAX_RESPONSE_BYTES,
+        ),
+        health=Health(),
+        counters=Counters(folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")),
+        requests=RequestLog(enabled=settings.REQUEST_LOG),
+        origin=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+        draining=lambda: state.draining,
+    )
+    # Stages come from settings alone: whoever may edit the database may not name code (reliability SR-10).
+    stages = [ExactCache(gateway), *(import_string(path)() for path in settings.STAGES)]
+    gateway.chain = chained(stages, gateway.dispatch)
+    return gateway
+
+
+def start(worker_index: int = 0) -> None:
+    """Load the tables and start the housekeepers. Ends the process where the tables cannot be read."""
+    # The housekeeper shares the interpreter with the loop: the loop is to have it back within half a millisecond.
+    sys.setswitchinterval(0.0005)
+    try:
+        gateway = build_gateway()
+    except (JournalUnavailable, ImportError) as error:
+        raise SystemExit(f"qlite cannot start: {error}") from None
+    database = chores(gateway)
+    keeper = Housekeeper(database)
+    _keepers.extend(
+        (keeper, Housekeeper(local_chores(gateway), name="journal"), Housekeeper(log_chores(gateway), name="log"))
+    )
+    held.install(gateway)
+    for each in _keepers:
+        each.start()
+    _wait_for_tables(gateway, keeper, database[:TABLES])
+
+
+def _wait_for_tables(gateway: Gateway, keeper: Housekeeper, first: Sequence[Chore]) -> None:
+    """Wait until `first`, the chores that fill the tables, are done. Ends the process as soon as one fails.
+
+    The rest of the first round, which a locked database may hold up, is not waited for.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while not gateway.tables_read_at and time.monotonic() < deadline:
+        if gateway.unfit or any(chore.failing for chore in first):
+            break
+        keeper.ready.wait(0.02)
+    if gateway.unfit:
+        raise SystemExit(f"qlite cannot start: {'; '.join(gateway.unfit)}")
+    if not gateway.tables_read_at:
+        raise SystemExit("qlite cannot start: the database cannot be read; the log above says why")
+
+
+def ensure_started() -> None:
+    """Start once, under servers that have no hook for it."""
+    if _keepers:
+        return
+    with _starting:
+        if not _keepers:
+            start()
+
+
+async def stop() -> None:
+    """Finish what is owed for answers already given, write the ledger, and close the sockets."""
+    gateway = held.current()
+    if gateway.tasks:
+        await asyncio.wait(gateway.tasks, timeout=STOP_SECONDS)
+    await gateway.upstream.aclose()
+    while _keepers:
+        _keepers.pop(0).stop()
+    gateway.journal.close()
+    held.install(None)
+
+
+def application() -> Any:
+    """Return the ASGI application."""
+    from qlite_site.asgi import application as app
+
+    return app
+
+
+def early(
+    method: str, path: bytes, headers: list[tuple[bytes, bytes]]
+) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
+    """Turn away, before its large body is read, who has no valid key."""
+    if not path.startswith(KEYED):
+        return None
+    gateway = held.current()
+    key = key_of(dict(headers), forwards=gateway.snapshot.forwards) or key_in(
+        path.partition(b"?")[2]
+    )  # where it may not stand, the view says so
+    try:
+        admit(gateway.keys, key, now=gateway.clock())
+    except KeyRejected as rejection:
+        error = NotAuthenticated(str(rejection) if key else NO_KEY)
+        gateway.counters.rejected(error.code or "")
+        return 401, [*error_headers(), (b"www-authenticate", b"Bearer")], orjson.dumps(error.body())
+    return None
+
+
+def error_body(status: int, code: str, message: str, path: bytes) -> bytes:
+    """Return the body of an error that the server answers by itself."""
+    return orjson.dumps(GatewayError(message, status=status, code=code).body())
+
+
+def error_headers() -> list[tuple[bytes, bytes]]:
+    """Return the headers of such an error."""
+    from accounts.ledger.ids import uuid7
+
+    ours = uuid7(held.current().clock()).encode()
+    return [
+        (b"content-type", b"application/json"),
+        (b"x-error-origin", b"gateway"),
+        (b"x-qlite-id", ours),
+        (b"x-request-id", ours),
+    ]
