@@ -1,0 +1,1 @@
+"""A load client that may share a core with the mock: one protocol, pre-built requests, answers compared by bytes."""

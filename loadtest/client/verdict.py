@@ -1,0 +1,56 @@
+"""Is an answer what the mock said? Compared byte for byte first, and by meaning where a gateway may add to it."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+Judgement = Literal["exact", "altered", "wrong"]
+_COMMENT = re.compile(rb"(?m)^:[^\n]*\n\n?")
+_KEPT = 256
+
+
+@dataclass(slots=True)
+class Verdict:
+    """Counts the answers by judgement against the bytes `expected`, which the mock gave when asked directly.
+
+    `exact`: the same bytes, SSE comments aside, which a gateway may add. `altered`: the same content and end otherwise
+    framed, as a cache may replay it. `wrong`: anything else.
+    """
+
+    expected: bytes
+    counts: Counter[Judgement] = field(default_factory=Counter)
+    _known: dict[bytes, Judgement] = field(default_factory=dict)
+
+    def judge(self, body: bytes) -> Judgement:
+        """Judge one answer; a body that was seen before costs one lookup."""
+        judgement = self._known.get(body)
+        if judgement is None:
+            judgement = self._compare(body)
+            if len(self._known) < _KEPT:
+                self._known[body] = judgement
+        self.counts[judgement] += 1
+        return judgement
+
+    def _compare(self, body: bytes) -> Judgement:
+        if body == self.expected or _COMMENT.sub(b"", body) == self.expected:
+            return "exact"
+        try:
+            same = meaning(body) == meaning(self.expected)
+        except (ValueError, LookupError, TypeError):
+            return "wrong"
+        return "altered" if same else "wrong"
+
+
+def meaning(body: bytes) -> tuple[str, Any, bool]:
+    """Content, finish reason and whether a stream said that it is done, of a plain or streamed chat answer."""
+    if body.startswith(b"{"):
+        choice = orjson.loads(body)["choices"][0]
+        return choice["message"]["content"], choice["finish_reason"], True
+    data = [line[6:].strip() for line in body.split(b"\n") if line.startswith(b"data: ")]
+    done = data[-1:] == [b"[DONE]"]
+    choices = [choice for item in data if item != b"[DONE]" for choice in orjson.loads(item)["choices"]]
+    reasons = [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
+    return "".join(choice["delta"].get("content") or "" for choice in choices), reasons, done
