@@ -1,0 +1,126 @@
+import json
+import random
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accounts import prices
+from accounts.money import nano
+from accounts.prices import FALLS_BACK, UNITS, Book, Charge, Price, Usage, cost_nano
+
+
+def price(id: int = 1, *, at: float = 0.0, of: tuple[str, str, str] = ("", "", "m"), **amounts: int) -> Price:
+    return Price(id, *of, effective_from=at, nano_per_million=amounts)
+
+
+def by_hand(usage: Usage, given: Mapping[str, int]) -> int:
+    """The same sum in Decimal, from USD per unit."""
+    with localcontext() as context:
+        context.prec = 200
+        total = Decimal(0)
+        for unit in UNITS:
+            rate = given.get(unit, given.get(FALLS_BACK.get(unit, ""), 0))
+            total += Decimal(getattr(usage, unit)) * (Decimal(rate) / Decimal(10**15))
+        return int((total * 10**9).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
+
+
+def test_it_costs_what_decimal_arithmetic_says() -> None:
+    draw = random.Random(20)
+    for _ in range(20_000):
+        units = draw.sample(UNITS, draw.randint(0, len(UNITS)))
+        usage = Usage(**{unit: draw.choice((0, 1, draw.randrange(100), draw.randrange(10**9))) for unit in units})
+        priced = draw.sample(UNITS, draw.randint(0, len(UNITS)))
+        # From 1e-9 USD to 1 USD a token, and the small ones at which rounding shows.
+        given = {unit: draw.choice((1, 500_000, draw.randrange(10**6), draw.randrange(10**15 + 1))) for unit in priced}
+        assert cost_nano(usage, price(**given)) == by_hand(usage, given)
+
+
+@pytest.mark.parametrize(("tokens", "cost"), [(1, 0), (2, 1), (3, 2), (5, 2), (7, 4)])
+def test_it_rounds_halves_to_even_and_only_once(tokens: int, cost: int) -> None:
+    assert cost_nano(Usage(input=tokens), price(input=500_000)) == cost
+    halves = Usage(input=tokens, output=tokens)
+    assert cost_nano(halves, price(input=500_000, output=500_000)) == tokens
+
+
+def test_it_prices_each_class_as_what_it_is() -> None:
+    # gpt-4o: 2.50 in, 1.25 cached, 10.00 out, per million tokens.
+    gpt = price(input=2_500_000_000, cached_input=1_250_000_000, output=10_000_000_000)
+    assert cost_nano(Usage(input=1000, cached_input=2000, output=300, reasoning=50), gpt) == 8_500_000
+
+
+def test_it_refuses_floats_and_negative_counts() -> None:
+    wrong: Any = 1.0
+    with pytest.raises(TypeError):
+        cost_nano(Usage(input=wrong), price(input=1))
+    with pytest.raises(ValueError, match="below zero"):
+        cost_nano(Usage(input=-1, output=5), price(input=1, output=1))
+
+
+def test_it_finds_the_most_specific_price() -> None:
+    book = Book(
+        [
+            price(1, of=("", "", "*")),
+            price(2, of=("", "", "gpt-*")),
+            price(3, of=("", "", "gpt-4o*")),
+            price(4, of=("", "", "gpt-4o")),
+            price(5, of=("", "openai", "*")),
+            price(6, of=("", "openai", "gpt-4o")),
+            price(7, of=("mine", "", "gpt-*")),
+        ]
+    )
+    found = {
+        asked: getattr(book.find(*asked, 1.0), "id", None)
+        for asked in [
+            ("other", "groq", "llama"),
+            ("other", "groq", "gpt-3"),
+            ("other", "groq", "gpt-4o-mini"),
+            ("other", "groq", "gpt-4o"),
+            ("other", "openai", "gpt-3"),
+            ("other", "openai", "gpt-4o"),
+            ("mine", "openai", "gpt-4o"),
+            ("mine", "openai", "o3"),
+        ]
+    }
+    assert list(found.values()) == [1, 2, 3, 4, 5, 6, 7, 5]
+    assert Book().find("mine", "openai", "gpt-4o", 1.0) is None
+
+
+def test_it_takes_the_version_in_force_at_the_time() -> None:
+    book = Book([price(2, at=200.0), price(1, at=100.0), price(3, at=300.0, of=("", "openai", "m"))])
+    asked = [(book.find("p", "openai", "m", at), at) for at in (350.0, 99.9, 100.0, 199.9, 200.0, 300.0, 299.0)]
+    assert [found.id if found else None for found, _ in asked] == [3, None, 1, 1, 2, 3, 2]
+
+
+def test_it_forgets_no_price_when_many_models_are_asked_for() -> None:
+    book = Book([price(1, of=("", "", "a*"))])
+    for number in range(2 * prices.REMEMBERED):
+        assert (book.find("p", "k", f"a{number}", 1.0) is None) is False
+        assert book.find("p", "k", f"b{number}", 1.0) is None
+
+
+def test_it_never_calls_a_model_without_price_free() -> None:
+    book = Book([price(9, of=("", "", "m"), input=1_000_000)])
+    assert book.charge("p", "k", "m", Usage(input=3), at=1.0) == Charge(9, "priced", 3)
+    assert book.charge("p", "k", "other", Usage(input=3), at=1.0) == Charge(None, "unpriced", 0)
+    assert book.charge("p", "k", "other", Usage(input=3), at=1.0, free=True) == Charge(None, "free", 0)
+    # It has no price for output, so an answer with output is not priced by half.
+    assert book.charge("p", "k", "m", Usage(input=3, output=1), at=1.0) == Charge(None, "unpriced", 0)
+
+
+def test_it_counts_tokens_by_direction() -> None:
+    usage = Usage(1, 2, 4, 8, 16, 32, 64, 128)
+    assert (usage.tokens_in, usage.tokens_out) == (1 + 2 + 4 + 32, 8 + 16 + 64)
+    assert Usage(input=3, requests=1).as_dict() == {"input": 3, "requests": 1}
+
+
+def test_it_ships_prices_that_can_be_read_exactly() -> None:
+    table = json.loads((Path(prices.__file__).parent / "prices.json").read_text())
+    keys = [(row["kind"], row["model"], row["effective_from"]) for row in table["prices"]]
+    assert len(set(keys)) == len(keys) > 200
+    assert "genai-prices" in table["source"]
+    for row in table["prices"]:
+        assert nano(row["input"]) >= nano(row.get("cached_input", "0"))
+        assert set(row) <= {"kind", "model", "effective_from", "note", *UNITS}

@@ -1,0 +1,104 @@
+"""Every page of the admin opens, with rows in it, from this host alone and with hostile text inert."""
+
+import re
+
+import pytest
+from django.contrib.admin import site
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from routing import store
+from tests.admin import rows
+
+pytestmark = pytest.mark.django_db
+OUTSIDE = re.compile(
+    r"""(?:src|href|action|srcset|poster)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?(?:https?:)?//|@import"""
+)
+
+
+def signed_in(user: User | None = None) -> Client:
+    return rows.signed_in(user or rows.root())
+
+
+def addresses(text: str) -> list[str]:
+    """Of the lists of all models, and of the pages of one row of each."""
+    made = rows.one_of_everything(text)
+    made["routing_revision"] = store.publish("root", text)
+    lists = [f"{model._meta.app_label}_{model._meta.model_name}" for model in site._registry]
+    found = [reverse("admin:index"), *(reverse(f"admin:{name}_changelist") for name in lists)]
+    for name, row in made.items():
+        found.append(reverse(f"admin:{name}_change", args=[row.pk]))
+        found.append(reverse(f"admin:{name}_history", args=[row.pk]))
+    return found
+
+
+def adding() -> list[str]:
+    names = ("routing_provider", "routing_route", "accounts_team", "accounts_apikey", "accounts_price", "auth_user")
+    return [reverse(f"admin:{name}_add") for name in names]
+
+
+def test_it_opens_every_page_with_rows_in_it_and_nothing_from_another_host() -> None:
+    client = signed_in()
+    for address in [*addresses("plain"), *adding(), reverse("admin:password_change")]:
+        page = client.get(address)
+        assert page.status_code == 200, address
+        found = OUTSIDE.search(page.content.decode())
+        assert found is None, (address, found and found.group())
+
+
+def test_it_shows_hostile_text_as_text() -> None:
+    client = signed_in()
+    for address in addresses(rows.HOSTILE):
+        page = client.get(address).content.decode()
+        assert "<script>alert" not in page, address
+        assert "<img src=x" not in page, address
+        assert "49" not in re.findall(r"onerror=alert\(2\)&gt;(.{0,8})", page), address
+        assert "Content-Security-Policy" in client.get(address).headers
+
+
+def test_it_has_no_page_for_strangers_and_none_for_people_without_a_role() -> None:
+    made = addresses("plain")
+    nobody, outsider = signed_in(rows.person("nobody")), signed_in(rows.person("outsider", staff=False))
+    for address in made:
+        assert Client().get(address).status_code == 302, address
+        assert outsider.get(address).status_code == 302, address
+        if address != reverse("admin:index"):
+            assert nobody.get(address).status_code == 403, address
+
+
+@pytest.mark.parametrize("term", ["%", "_" * 1000, "\\" * 1000, "%" * 1000, "ab", "\x00\x00\x00", "100%_\\'\""])
+def test_it_takes_any_search(term: str) -> None:
+    rows.one_of_everything()
+    client = signed_in()
+    for model in site._registry:
+        address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        assert client.get(address, {"q": term}).status_code == 200, (address, term)
+
+
+def test_it_does_not_take_percent_for_anything() -> None:
+    rows.team("percent", title="50%_off")
+    rows.team("other", title="fifty off")
+    page = signed_in().get(reverse("admin:accounts_team_changelist"), {"q": "0%_"}).content.decode()
+    assert "percent" in page
+    assert "fifty off" not in page
+
+
+def test_it_lists_the_fields_of_every_form() -> None:
+    for model, admin in site._registry.items():
+        assert not admin.list_editable, model
+        meta = getattr(admin.form, "Meta", None)
+        assert getattr(meta, "fields", None) != "__all__" or model._meta.app_label == "auth", model
+
+
+def test_it_needs_no_inline_script_and_allows_none() -> None:
+    client = signed_in()
+    for address in [*addresses("plain"), *adding()]:
+        answer = client.get(address)
+        page = answer.content.decode()
+        scripts = re.findall(r"<script(?![^>]*\bsrc=)([^>]*)>", page)
+        assert all("application/json" in attributes for attributes in scripts), (address, scripts)
+        assert not re.search(r"<[a-z][^>]*\son[a-z]+\s*=", page), address
+        policy = answer.headers["Content-Security-Policy"]
+        assert "script-src 'self' 'unsafe-eval';" in policy
+        assert (answer.headers["X-Frame-Options"], answer.headers["X-Content-Type-Options"]) == ("DENY", "nosniff")

@@ -1,0 +1,82 @@
+"""Routing tables for tests: a small one to read, and hypothesis strategies for any."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from routing import document
+from routing.document import Document
+from routing.kinds import KINDS
+from routing.snapshot import Provider, Target
+
+
+def table(providers: list[dict[str, Any]] | None = None, routes: list[dict[str, Any]] | None = None) -> Document:
+    """Return a document in normal form; by default one provider `local` with the route `small`."""
+    if providers is None:
+        providers = [{"name": "local", "kind": "openai-compatible", "base_url": "https://llm.example/v1"}]
+    if routes is None:
+        routes = [{"name": "small", "targets": [{"provider": "local", "model": "llama3"}]}]
+    return document.normal({"providers": providers, "routes": routes})
+
+
+def target(name: str, *, tier: int = 0, weight: int = 1) -> Target:
+    """Return the target `provider/model` for use without a table."""
+    provider, _, model = name.partition("/")
+    return Target("any", Provider(provider, "stub"), model or "m", tier, weight)
+
+
+_words = st.text(alphabet="abz019.-_", min_size=1, max_size=8)
+_free_text = st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc")), max_size=20)
+_seconds = st.none() | st.floats(min_value=0.001, max_value=86_400, allow_nan=False)
+route_names = st.builds(lambda a, star, b: a + star + b, _words, st.sampled_from(["", "*"]), _words | st.just(""))
+
+
+def _providers() -> st.SearchStrategy[list[dict[str, Any]]]:
+    networked = sorted(kind.name for kind in KINDS.values() if kind.network)
+    entry = st.fixed_dictionaries(
+        {
+            "name": _words.map(lambda text: f"p{text}"),
+            "kind": st.sampled_from(networked),
+            "base_url": st.just("https://llm.example/v1"),
+            "credential": st.none() | st.just({"env": "SOME_KEY"}),
+            "free": st.booleans(),
+            "allow_private": st.booleans(),
+            "by_name": st.booleans(),
+            "enabled": st.booleans(),
+            "connect_timeout": _seconds,
+            "total_timeout": _seconds,
+            "note": _free_text,
+        }
+    )
+    return st.lists(entry, min_size=1, max_size=3, unique_by=lambda each: each["name"])
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Document:
+    """Any small routing document in normal form, without stored credentials."""
+    providers = draw(_providers())
+    names = draw(st.lists(route_names, max_size=4, unique=True))
+    return table(providers, [draw(_route(name, [each["name"] for each in providers])) for name in names])
+
+
+def _route(name: str, providers: list[str]) -> st.SearchStrategy[dict[str, Any]]:
+    models = st.sampled_from(["", "up/stream", "*-eu"] if "*" in name else ["", "up/stream"])
+    entry = st.fixed_dictionaries(
+        {
+            "provider": st.sampled_from(providers),
+            "model": models,
+            "tier": st.integers(0, 2),
+            "weight": st.integers(0, 9),
+            "enabled": st.booleans(),
+        }
+    )
+    return st.fixed_dictionaries(
+        {
+            "name": st.just(name),
+            "enabled": st.booleans(),
+            "cache_ttl": st.none() | st.integers(0, 99),
+            "answer_as_asked": st.booleans(),
+            "description": _free_text,
+            "targets": st.lists(entry, max_size=3),
+        }
+    )

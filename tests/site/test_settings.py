@@ -1,0 +1,88 @@
+"""A setting that is wrong stops the start with one sentence that names it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from qlite_site import env
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def qlite(command: str, folder: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+    around = os.environ | {"QLITE_DATA_DIR": str(folder)} | settings
+    return subprocess.run(
+        [sys.executable, "manage.py", command], cwd=ROOT, env=around, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "QLITE_TIME_ZONE=Mars/Olympus",
+        "QLITE_LOG_LEVEL=LOUD",
+        "QLITE_JOURNAL_SYNC=perhaps",
+        "QLITE_PUBLIC_URL=qlite.example.com",
+        "QLITE_SCRIPT_NAME=qlite",
+        "QLITE_DEBUG=maybe",
+        "QLITE_MAX_REQUEST_BYTES=64M",
+        "DATABASE_URL=garbage",
+        "DATABASE_URL=mysql://u:canary@h/x",
+        "DATABASE_URL=oracel://u:canary@h/x",
+        "QLITE_TIME_ZONE=Europe",
+        "DATABASE_URL=postgres://u:canary@h:port/x",
+    ],
+)
+def test_it_names_the_setting_that_is_wrong(tmp_path: Path, setting: str) -> None:
+    name, _, value = setting.partition("=")
+    run = qlite("serve", tmp_path, **{name: value})
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"qlite cannot start: {name}")
+    assert run.stderr.count("\n") == 1
+    assert "canary" not in run.stderr
+
+
+def test_it_makes_a_data_folder_that_nobody_else_can_read(tmp_path: Path) -> None:
+    assert qlite("about", tmp_path / "new").returncode == 0
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+def test_it_says_in_one_line_that_the_database_cannot_be_used(tmp_path: Path) -> None:
+    run = qlite("setup", tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/nowhere/file.sqlite3")
+    assert run.returncode == 1
+    assert run.stderr == "qlite cannot use the database (DATABASE_URL): unable to open database file\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("QLITE_TEST_LINE=a b", "a b"),
+        ("export QLITE_TEST_LINE = a", "a"),
+        ("QLITE_TEST_LINE='a # b'   # c", "a # b"),
+        (r'QLITE_TEST_LINE="a \"b\""', 'a "b"'),
+        ("QLITE_TEST_LINE=https://a.example/#b # c", "https://a.example/#b"),
+        ("QLITE_TEST_LINE=pa$$word$HOME", "pa$$word$HOME"),
+        ("QLITE_TEST_LINE=it's", "it's"),
+        ("QLITE_TEST_LINE=  # nothing", ""),
+        ("QLITE_TEST_LINE=", ""),
+    ],
+)
+def test_it_reads_a_file_as_people_write_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, value: str
+) -> None:
+    monkeypatch.setenv("QLITE_TEST_LINE", "")  # so that it is gone afterwards
+    monkeypatch.delenv("QLITE_TEST_LINE")
+    (tmp_path / ".env").write_text(f"# a comment\n\n{line}\n")
+    env.read_file(tmp_path / ".env")
+    assert os.environ["QLITE_TEST_LINE"] == value
+
+
+@pytest.mark.parametrize("line", ["no setting", "1A=b", "QLITE_TEST_LINE='a", 'QLITE_TEST_LINE="a"b'])
+def test_it_passes_over_no_line_in_silence(tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"\n{line}\n")
+    with pytest.raises(ImproperlyConfigured, match="line 2 of"):
+        env.read_file(tmp_path / ".env")
