@@ -7,7 +7,7 @@ nano-USD per million units, so an amount in USD per million tokens times 1e9.
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from operator import attrgetter
+from operator import attrgetter, mul
 
 MILLION = 1_000_000
 REMEMBERED = 4096
@@ -26,6 +26,11 @@ class Usage:
     audio_input: int = 0
     audio_output: int = 0
     requests: int = 0
+    cache_write_1h: int = 0
+    image_input: int = 0
+    image_output: int = 0
+    seconds: int = 0
+    searches: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """The classes that are not zero."""
@@ -33,23 +38,37 @@ class Usage:
 
     @property
     def tokens_in(self) -> int:
-        return self.input + self.cached_input + self.cache_write + self.audio_input
+        return sum(_tokens_in(self))
 
     @property
     def tokens_out(self) -> int:
-        return self.output + self.reasoning + self.audio_output
+        return sum(_tokens_out(self))
 
 
 UNITS = tuple(each.name for each in fields(Usage))
-_counts = attrgetter(*UNITS)
-# What a class without a price of its own costs. `requests` without one costs nothing; input and output are missing.
+TOKENS_IN = ("input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "image_input")
+TOKENS_OUT = ("output", "reasoning", "audio_output", "image_output")
+_counts, _tokens_in, _tokens_out = attrgetter(*UNITS), attrgetter(*TOKENS_IN), attrgetter(*TOKENS_OUT)
+# What a class without a price of its own costs. Any other is missing; `requests` only where nothing else was counted.
 FALLS_BACK = {
     "cached_input": "input",
     "cache_write": "input",
+    "cache_write_1h": "cache_write",
     "reasoning": "output",
     "audio_input": "input",
     "audio_output": "output",
+    "image_input": "input",
+    "image_output": "output",
 }
+
+
+def rate_of(unit: str, given: Mapping[str, int]) -> int | None:
+    """Return what a million of `unit` cost, by its own amount or by that of the class it falls back to."""
+    while unit not in given:
+        if unit not in FALLS_BACK:
+            return None
+        unit = FALLS_BACK[unit]
+    return given[unit]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +85,8 @@ class Price:
     missing: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        given = self.nano_per_million
-        rates = [given.get(unit, given.get(FALLS_BACK.get(unit, ""))) for unit in UNITS]
-        missing = {unit for unit, rate in zip(UNITS, rates, strict=True) if rate is None and unit != "requests"}
+        rates = [rate_of(unit, self.nano_per_million) for unit in UNITS]
+        missing = {unit for unit, rate in zip(UNITS, rates, strict=True) if rate is None}
         object.__setattr__(self, "rates", tuple(rate or 0 for rate in rates))
         object.__setattr__(self, "missing", frozenset(missing))
 
@@ -87,16 +105,22 @@ def cost_nano(usage: Usage, price: Price) -> int:
 
     Raises ValueError for counts below zero and TypeError for anything but integers.
     """
-    counts, rates = _counts(usage), price.rates
-    millionths = 0
-    for count, rate in zip(counts, rates, strict=True):
-        millionths += count * rate
+    counts = _counts(usage)
+    millionths = sum(map(mul, counts, price.rates))
     if type(millionths) is not int:
         raise TypeError(f"money is counted in integers: {usage} at {price}")
     if min(counts) < 0 or millionths < 0:
         raise ValueError(f"units and prices are never below zero: {usage} at {price}")
     whole, rest = divmod(millionths, MILLION)
     return whole + (rest * 2 > MILLION or (rest * 2 == MILLION and whole & 1))
+
+
+def lacks(price: Price, usage: Usage) -> bool:
+    """Say whether something was used that the price has no amount for. A request is free beside what it used."""
+    used = usage.as_dict()
+    if len(used) > 1:
+        used.pop("requests", None)
+    return not price.missing.isdisjoint(used)
 
 
 class Book:
@@ -137,7 +161,7 @@ class Book:
         if free:
             return Charge(None, "free", 0)
         price = self.find(provider, kind, model, at)
-        if price is None or (price.missing and not price.missing.isdisjoint(usage.as_dict())):
+        if price is None or (price.missing and lacks(price, usage)):
             return Charge(None, "unpriced", 0)
         return Charge(price.id, "priced", cost_nano(usage, price))
 

@@ -25,6 +25,8 @@ WITHOUT = {
     "reasoning": "as output",
     "audio_input": "as input",
     "audio_output": "as output",
+    "image_input": "as input",
+    "image_output": "as output",
 }
 IN_FORCE, SUPERSEDED, PLANNED = "in force", "superseded", "planned"
 
@@ -45,7 +47,11 @@ class PriceForm(ModelForm):
     reasoning = _amount("reasoning")
     audio_input = _amount("audio_input")
     audio_output = _amount("audio_output")
+    image_input = _amount("image_input")
+    image_output = _amount("image_output")
     requests = _amount("requests")
+    seconds = _amount("seconds")
+    searches = _amount("searches")
 
     class Meta:
         model = Price
@@ -70,7 +76,8 @@ class PriceAdmin(ModelAdmin):
                     ("cached_input", "reasoning"),
                     ("cache_write", "cache_write_1h"),
                     ("audio_input", "audio_output"),
-                    "requests",
+                    ("image_input", "image_output"),
+                    ("requests", "seconds", "searches"),
                 )
             },
         ),

@@ -13,7 +13,7 @@ from accounts.admin.fields import shown
 from accounts.admin.paging import InfinitePaginator, Recently, seen
 from accounts.keys import ID
 from accounts.models import Adjustment, AttemptRecord, RequestRecord
-from accounts.prices import UNITS
+from accounts.prices import TOKENS_IN, TOKENS_OUT, UNITS
 from accounts.store.adjust import AdjustmentRefused
 
 COLOURS = {"settled": "success", "cached": "info", "interrupted": "warning", "failed": "danger"}
@@ -210,8 +210,8 @@ class RequestRecordAdmin(ModelAdmin):
 
     @admin.display(description="Tokens in / out")
     def tokens(self, record: RequestRecord) -> str:
-        inside = record.input + record.cached_input + record.cache_write + record.audio_input
-        return f"{inside:,} / {record.output + record.reasoning + record.audio_output:,}"
+        inside, outside = (sum(getattr(record, unit) for unit in units) for units in (TOKENS_IN, TOKENS_OUT))
+        return f"{inside:,} / {outside:,}"
 
     @admin.display(description="Cost")
     def cost(self, record: RequestRecord) -> str:

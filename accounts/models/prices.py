@@ -14,8 +14,14 @@ AMOUNTS = (
     "reasoning",
     "audio_input",
     "audio_output",
+    "image_input",
+    "image_output",
     "requests",
+    "seconds",
+    "searches",
 )
+# A price without any of these prices nothing.
+FIRST = ("input", "image_output", "requests", "seconds")
 FROZEN = ("provider", "kind", "model", "effective_from", *AMOUNTS)
 
 
@@ -37,7 +43,11 @@ class Price(models.Model):
     reasoning = amount("Empty: as output.")
     audio_input = amount("Empty: as input.")
     audio_output = amount("Empty: as output.")
+    image_input = amount("Empty: as input.")
+    image_output = amount("Empty: as output.")
     requests = amount("Per million requests. Empty: nothing.")
+    seconds = amount("Per million seconds of sound or of work.")
+    searches = amount("Per million searches.")
     source = models.TextField(blank=True, help_text="Where the figures come from.")
     note = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -59,8 +69,8 @@ class Price(models.Model):
 
     def clean(self) -> None:
         """Raises ValidationError with a sentence for the person at the form."""
-        if self.input is None and self.requests is None:
-            raise ValidationError("A price needs at least an amount for input or for requests.")
+        if all(getattr(self, name) is None for name in FIRST):
+            raise ValidationError("A price needs at least an amount for input, image output, requests or seconds.")
         if "*" in self.model[:-1]:
             raise ValidationError({"model": "A * may stand only at the end."})
         self._refuse_edit()

@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
+from functools import reduce
+from operator import add
 
 from django.db.models import Count, F, Q, Sum, Value
 from django.db.models.functions import Coalesce
 
 from accounts.models import Adjustment, DailyTotal, RequestRecord
+from accounts.prices import TOKENS_IN, TOKENS_OUT
 from accounts.store.adjust import moved, original
 from accounts.store.totals import DIMENSIONS, SUMS, Key
 
@@ -19,8 +22,8 @@ COUNTED = {
     "failed": Count("pk", filter=Q(status="failed")),
     "interrupted": Count("pk", filter=Q(status="interrupted")),
     "unpriced": Count("pk", filter=Q(cost_status="unpriced")),
-    "input_tokens": Sum(F("input") + F("cached_input") + F("cache_write") + F("audio_input")),
-    "output_tokens": Sum(F("output") + F("reasoning") + F("audio_output")),
+    "input_tokens": Sum(reduce(add, map(F, TOKENS_IN))),
+    "output_tokens": Sum(reduce(add, map(F, TOKENS_OUT))),
     "cost_nano": Sum("cost_nano"),
     "estimated_nano": Coalesce(Sum("cost_nano", filter=Q(usage_source="estimated")), 0),
     "saved_nano": Sum("saved_nano"),

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.backends.utils import CursorWrapper
 
 from accounts.models import DailyTotal
+from accounts.prices import TOKENS_IN, TOKENS_OUT
 from accounts.store.rows import REQUEST, Row
 
 TABLE = DailyTotal._meta.db_table
@@ -17,8 +18,8 @@ Sums = dict[Key, list[int]]
 _dimensions = itemgetter(*(REQUEST.index(name) for name in DIMENSIONS))
 _facts = itemgetter(*(REQUEST.index(name) for name in ("status", "cost_status", "usage_source", "cost_nano")))
 _savings = itemgetter(*(REQUEST.index(name) for name in ("saved_nano", "tokens_saved")))
-_tokens_in = itemgetter(*(REQUEST.index(name) for name in ("input", "cached_input", "cache_write", "audio_input")))
-_tokens_out = itemgetter(*(REQUEST.index(name) for name in ("output", "reasoning", "audio_output")))
+_tokens_in = itemgetter(*(REQUEST.index(name) for name in TOKENS_IN))
+_tokens_out = itemgetter(*(REQUEST.index(name) for name in TOKENS_OUT))
 
 
 def tally(rows: Iterable[Row], sums: Sums) -> Iterator[Row]:

@@ -9,7 +9,7 @@ import pytest
 
 from accounts import prices
 from accounts.money import nano
-from accounts.prices import FALLS_BACK, UNITS, Book, Charge, Price, Usage, cost_nano
+from accounts.prices import FALLS_BACK, TOKENS_IN, TOKENS_OUT, UNITS, Book, Charge, Price, Usage, cost_nano
 
 
 def price(id: int = 1, *, at: float = 0.0, of: tuple[str, str, str] = ("", "", "m"), **amounts: int) -> Price:
@@ -23,6 +23,8 @@ def by_hand(usage: Usage, given: Mapping[str, int]) -> int:
         total = Decimal(0)
         for unit in UNITS:
             rate = given.get(unit, given.get(FALLS_BACK.get(unit, ""), 0))
+            if unit == "cache_write_1h" and not {unit, "cache_write"} & given.keys():
+                rate = given.get("input", 0)
             total += Decimal(getattr(usage, unit)) * (Decimal(rate) / Decimal(10**15))
         return int((total * 10**9).quantize(Decimal(1), rounding=ROUND_HALF_EVEN))
 
@@ -110,9 +112,30 @@ def test_it_never_calls_a_model_without_price_free() -> None:
     assert book.charge("p", "k", "m", Usage(input=3, output=1), at=1.0) == Charge(None, "unpriced", 0)
 
 
+def test_it_falls_back_to_the_class_next_of_kin() -> None:
+    five_minutes = price(input=3_000_000, cache_write=3_750_000, output=15_000_000)
+    assert cost_nano(Usage(cache_write_1h=4), five_minutes) == 15
+    plain = price(input=3_000_000, output=15_000_000)
+    assert cost_nano(Usage(cache_write=1, cache_write_1h=1, image_input=1, image_output=1), plain) == 24
+
+
+@pytest.mark.parametrize("unit", ["seconds", "searches"])
+def test_it_leaves_what_only_has_a_price_of_its_own_unpriced(unit: str) -> None:
+    of, usage = ("", "", "m"), Usage(input=3, **{unit: 2})
+    assert Book([price(1, of=of, input=1_000_000)]).charge("p", "k", "m", usage, at=1.0).status == "unpriced"
+    both = Book([price(1, of=of, input=1_000_000, **{unit: 5_000_000})])
+    assert both.charge("p", "k", "m", usage, at=1.0) == Charge(1, "priced", 13)
+    assert both.charge("p", "k", "m", Usage(input=3, requests=1), at=1.0) == Charge(1, "priced", 3)
+    assert both.charge("p", "k", "m", Usage(requests=1), at=1.0).status == "unpriced"
+    assert both.charge("p", "k", "m", Usage(), at=1.0) == Charge(1, "priced", 0)
+
+
 def test_it_counts_tokens_by_direction() -> None:
-    usage = Usage(1, 2, 4, 8, 16, 32, 64, 128)
-    assert (usage.tokens_in, usage.tokens_out) == (1 + 2 + 4 + 32, 8 + 16 + 64)
+    usage = Usage(**{unit: 1 << place for place, unit in enumerate(UNITS)})
+    whole = {"requests", "seconds", "searches"}
+    assert {*TOKENS_IN}.isdisjoint(TOKENS_OUT) and {*TOKENS_IN, *TOKENS_OUT} == {*UNITS} - whole
+    assert usage.tokens_in == sum(1 << UNITS.index(unit) for unit in TOKENS_IN)
+    assert usage.tokens_out == sum(1 << UNITS.index(unit) for unit in TOKENS_OUT)
     assert Usage(input=3, requests=1).as_dict() == {"input": 3, "requests": 1}
 
 
