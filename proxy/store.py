@@ -36,7 +36,7 @@ class Writer:
         if self._seen_until is None:
             living = rows.filter(purged=False).filter(models.Q(expires_at__gt=started) | models.Q(pinned=True))
             self._take(living.order_by("-created_at"))
-        else:
+        elif self._somebody_wrote(self._seen_until - OVERLAP):
             changed = rows.filter(updated_at__gt=self._seen_until - OVERLAP)
             # What people purge or edit counts, however much it is; of what other processes wrote the newest will do.
             for key in changed.filter(purged=True).values_list("key", flat=True).iterator():
@@ -45,6 +45,12 @@ class Writer:
                 self._put(row)
             self._take(changed.filter(purged=False).exclude(origin="").order_by("-updated_at"))
         self._seen_until = started
+
+    def _somebody_wrote(self, since: datetime) -> bool:
+        """Most of the time nobody did, and a plain statement costs a tenth of the querysets."""
+        with connection.cursor() as cursor:
+            cursor.execute(CHANGED, [connection.ops.adapt_datetimefield_value(since), self._origin])
+            return cursor.fetchone() is not None
 
     def _take(self, newest_first: models.QuerySet[CacheEntry]) -> None:
         for row in reversed(list(newest_first[:WARM_ENTRIES])):
@@ -97,6 +103,7 @@ COLUMNS = (
     *("key", "team", "model", "route", "provider", "kind", "served_model", "answer", "usage", "free", "bytes"),
     *("created_at", "expires_at", "pinned", "origin", "updated_at", "hits", "note", "purged"),
 )
+CHANGED = "SELECT 1 FROM proxy_cacheentry WHERE updated_at > %s AND origin <> %s LIMIT 1"
 KEPT = {"key", "hits", "note"}  # what a newer answer leaves as it is
 UPSERT = (
     f"INSERT INTO proxy_cacheentry ({', '.join(COLUMNS)}) VALUES ({', '.join(['%s'] * len(COLUMNS))})"  # noqa: S608  constants
