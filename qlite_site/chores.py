@@ -19,19 +19,21 @@ BATCH = 40  # rows moved at once
 BATCHES = 200  # moved in one turn at most
 REST = 0.003  # seconds
 CACHE_WRITES = 200  # new answers written down a second; what comes beyond that is kept in memory alone
-RELOAD_SECONDS = 60.0  # tables are read again after this long even if nothing seems to have changed
+RELOAD_SECONDS = 60.0  # tables whose rows may change are read again after this long even if nothing seems to have changed
 
 
 def chores(gateway: Gateway) -> list[Chore]:
-    """Return what meets the database. The first four judge it and fill the tables, before the first request."""
-    accounts = Reload(lambda: marks.changed_since(), lambda: _load_accounts(gateway))
-    table = Reload(lambda: routes.mark(), lambda: _load_routes(gateway))
+    """Return what meets the database. The first five judge it and fill the tables, before the first request."""
+    known = Reload(marks.of_keys, lambda: _load_keys(gateway))
+    book = Reload(marks.of_prices, lambda: _load_prices(gateway), at_least_each=float("inf"))
+    table = Reload(routes.mark, lambda: _load_routes(gateway))
     writer = cached.Writer(gateway.cache, origin=gateway.origin)
     return [
         Chore("judging whether to start", lambda: _judge(gateway), every=float("inf")),
-        Chore("loading keys and prices", accounts, every=0.5),
+        Chore("loading keys", known, every=0.5),
+        Chore("loading prices", book, every=0.5),
         Chore("loading the routing table", table, every=0.5),
-        Chore("noting when the tables were read", lambda: _tables_read(gateway, accounts, table), every=0.5),
+        Chore("noting when the tables were read", lambda: _tables_read(gateway, known, book, table), every=0.5),
         Chore("reading cache entries", writer.read, every=1.0),
         Chore("draining the journal", lambda: _drain(gateway), every=0.25, at_exit=True),
         Chore("adopting journals of dead processes", lambda: _adopt(gateway), every=5.0),
@@ -57,15 +59,17 @@ def log_chores(gateway: Gateway) -> list[Chore]:
 class Reload:
     """Loads a table again when its mark has changed, and now and then without. `read_at` is in monotonic seconds."""
 
-    def __init__(self, mark: Callable[[], Any], load: Callable[[], None]) -> None:
-        self._mark, self._load = mark, load
+    def __init__(
+        self, mark: Callable[[], Any], load: Callable[[], None], *, at_least_each: float = RELOAD_SECONDS
+    ) -> None:
+        self._mark, self._load, self._at_least_each = mark, load, at_least_each
         self._seen: Any = None
         self._loaded_at = float("-inf")
         self.read_at = 0.0
 
     def __call__(self) -> None:
         mark = self._mark()  # before loading: a change in between is seen next time
-        if mark != self._seen or time.monotonic() - self._loaded_at > RELOAD_SECONDS:
+        if mark != self._seen or time.monotonic() - self._loaded_at > self._at_least_each:
             self._load()
             self._seen, self._loaded_at = mark, time.monotonic()
         self.read_at = time.monotonic()
@@ -75,8 +79,11 @@ def _judge(gateway: Gateway) -> None:
     gateway.unfit = list(fitness.problems())
 
 
-def _load_accounts(gateway: Gateway) -> None:
+def _load_keys(gateway: Gateway) -> None:
     gateway.keys = keys.load_keys()
+
+
+def _load_prices(gateway: Gateway) -> None:
     gateway.book = prices.load_book()
 
 

@@ -11,23 +11,31 @@ from accounts.models import ApiKey, Price, Team
 
 # Transactions may commit in another order than their times say. A late one is noticed while it is among this many.
 NEWEST = 32
-WATCHED: tuple[tuple[type[models.Model], str], ...] = ((Team, "updated_at"), (ApiKey, "updated_at"), (Price, "id"))
-STATEMENTS = tuple(
-    f"SELECT (SELECT COUNT(*) FROM {table}), {column} FROM {table} ORDER BY {column} DESC LIMIT {NEWEST}"  # noqa: S608
-    for table, column in ((model._meta.db_table, column) for model, column in WATCHED)
-)
-Mark = tuple[tuple[Any, ...], ...]
+Mark = tuple[Any, ...]
 
 
-def changed_since() -> Mark:
-    """Return a value that differs from the last one when a key, a team or a price was added, changed or deleted.
+def _newest_of(model: type[models.Model], column: str) -> str:
+    table = model._meta.db_table
+    return f"SELECT (SELECT COUNT(*) FROM {table}), {column} FROM {table} ORDER BY {column} DESC LIMIT {NEWEST}"  # noqa: S608
+
+
+TEAMS, KEYS, PRICES = _newest_of(Team, "updated_at"), _newest_of(ApiKey, "updated_at"), _newest_of(Price, "id")
+
+
+def of_keys() -> Mark:
+    """Return a value that differs from the last one when a key or a team was added, changed or deleted.
 
     `QuerySet.update` is noticed only where it sets `updated_at`.
     """
+    return _ask(TEAMS), _ask(KEYS)
+
+
+def of_prices() -> Mark:
+    """Return a value that differs from the last one when a price was added or deleted; none is ever changed."""
+    return _ask(PRICES)
+
+
+def _ask(statement: str) -> Mark:
     with connection.cursor() as cursor:
-        return tuple(_newest(cursor, statement) for statement in STATEMENTS)
-
-
-def _newest(cursor: Any, statement: str) -> tuple[Any, ...]:
-    cursor.execute(statement)
-    return tuple(cursor.fetchall())
+        cursor.execute(statement)
+        return tuple(cursor.fetchall())

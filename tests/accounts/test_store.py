@@ -12,7 +12,7 @@ from accounts.models import ApiKey, Membership, Price, Team
 from accounts.money import NotMoney
 from accounts.prices import Usage
 from accounts.store.keys import load_keys, make_key, touch_used
-from accounts.store.marks import changed_since
+from accounts.store.marks import of_keys, of_prices
 from accounts.store.prices import load_book, seed
 
 pytestmark = pytest.mark.django_db
@@ -59,19 +59,19 @@ def test_it_shows_no_more_of_a_key_than_it_may() -> None:
 
 def test_it_notes_the_last_use_and_never_an_earlier_one() -> None:
     row, _ = make_key(team(), "bot")
-    before = changed_since()
+    before = of_keys()
     touch_used({row.id8: 1_763_640_000.5, "unknown1": 1.0})
     touch_used({row.id8: 1_763_630_000.0})
     row.refresh_from_db()
     assert row.last_used_at == datetime.fromtimestamp(1_763_640_000.5, UTC)
-    assert changed_since() == before
+    assert of_keys() == before
 
 
 def test_it_notices_each_change_and_nothing_else() -> None:
-    marks = [changed_since()]
+    marks = [(of_keys(), of_prices())]
 
     def changed() -> bool:
-        marks.append(changed_since())
+        marks.append((of_keys(), of_prices()))
         return marks[-1] != marks[-2]
 
     assert not changed()
@@ -97,10 +97,10 @@ def test_it_notices_each_change_and_nothing_else() -> None:
 def test_it_notices_a_change_that_was_committed_late() -> None:
     late, early = team("late"), team("early")
     Team.objects.filter(pk=late.pk).update(updated_at=timezone.now() - timedelta(hours=2))
-    mark = changed_since()
+    mark = of_keys()
     Team.objects.filter(pk=late.pk).update(updated_at=timezone.now() - timedelta(hours=1))
     assert early.updated_at > timezone.now() - timedelta(minutes=1)
-    assert changed_since() != mark
+    assert of_keys() != mark
 
 
 def test_it_refuses_two_memberships_of_one_person_in_a_team(django_user_model: type) -> None:
