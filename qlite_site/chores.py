@@ -19,7 +19,7 @@ BATCH = 40  # rows moved at once
 BATCHES = 200  # moved in one turn at most
 REST = 0.003  # seconds
 CACHE_WRITES = 200  # new answers written down a second; what comes beyond that is kept in memory alone
-RELOAD_SECONDS = 60.0  # tables whose rows may change are read again after this long even if nothing seems to have changed
+RELOAD_SECONDS = 60.0  # tables whose rows may change are read again after this long, changed or not
 
 
 def chores(gateway: Gateway) -> list[Chore]:
