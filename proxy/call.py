@@ -38,6 +38,8 @@ class Call:
     reads_cache: bool = True
     writes_cache: bool = True
     traceparent: str = ""
+    tags_said: str = ""  # the caller's X-Qlite-Tags, which goes no further
+    unkept: tuple[str, ...] = ()  # tags that are not kept
     authorization: str = ""  # the caller's own, for a provider that wants it; never a key of ours
     carried: tuple[tuple[str, str], ...] = ()  # headers that go to a target of the caller's own dialect unchanged
     passing: "Passing | None" = None  # set where nothing is translated, see proxy.native

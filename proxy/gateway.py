@@ -16,7 +16,7 @@ from accounts.ledger.entry import Attempt, Entry
 from accounts.ledger.journal import Journal
 from accounts.prices import Book, Usage
 from proxy import chat as chats
-from proxy import forward, settle, tokens, ways
+from proxy import forward, settle, tags, tokens, ways
 from proxy.attempts import first_success
 from proxy.cache import Cache
 from proxy.call import STOPPING, Call, Reply
@@ -55,6 +55,7 @@ class Gateway:
     counters: Counters
     requests: RequestLog
     chain: Proceed | None = None  # the stages around `dispatch`, see proxy/pipeline.py
+    tag_names: frozenset[str] = frozenset()  # tags that are kept on records
     origin: str = ""  # names this process in rows that several processes write
     draining: Callable[[], bool] = lambda: False
     tables_read_at: float = 0.0  # monotonic seconds, 0 until the tables were read for the first time
@@ -94,6 +95,8 @@ class Gateway:
         try:
             check()
             self._read(call, raw, url)
+            if self.tag_names:
+                tags.note(call, self.tag_names)
             return await (self.chain or self.dispatch)(call)
         except Unavailable:
             raise  # nothing could be written, so nothing was sent

@@ -135,6 +135,15 @@ def words(name: str, default: str = "") -> list[str]:
     return [word for word in (part.strip() for part in text(name, default).split(",")) if word]
 
 
+def tags(name: str) -> list[str]:
+    """Read the names of tags that records keep."""
+    names = words(name)
+    for each in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", each):
+            raise ImproperlyConfigured(f"{name}: {each!r} is no name of a tag: letters, digits, '_', '.' and '-'")
+    return names
+
+
 def kept_secret(name: str, folder: Path, *, length: int = 50) -> str:
     """Read a secret from the environment, else from `folder`, where the first start puts a random one (mode 0600).
 

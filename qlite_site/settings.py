@@ -69,6 +69,7 @@ METRICS_OPEN = env.flag("QLITE_METRICS_OPEN", False)
 # --- The ledger
 JOURNAL_DIR = DATA_DIR / "journal"
 JOURNAL_BYTES = env.whole("QLITE_JOURNAL_BYTES", 64 * 1024 * 1024, at_least=64 * 1024)
+TAGS = env.tags("QLITE_TAGS")
 JOURNAL_SYNC = env.one_of("QLITE_JOURNAL_SYNC", "normal", "normal", "full")
 
 # --- The server

@@ -64,6 +64,7 @@ def build_gateway() -> Gateway:
         health=Health(),
         counters=Counters(folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")),
         requests=RequestLog(enabled=settings.REQUEST_LOG),
+        tag_names=frozenset(settings.TAGS),
         origin=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
         draining=lambda: state.draining,
     )

@@ -95,8 +95,8 @@ def replied(request: GatewayRequest, reply: Reply) -> Answer:
     ]
     if len(reply.attempts) > 1:
         pairs.append((b"x-qlite-attempts", safe(", ".join(reply.attempts))))
-    if reply.ignored:
-        pairs.append((b"x-qlite-ignored", safe(", ".join(reply.ignored))))
+    if ignored := reply.ignored + (request.call.unkept if request.call else ()):
+        pairs.append((b"x-qlite-ignored", safe(", ".join(ignored))))
     if reply.cache == "HIT":
         pairs.append((b"x-tokens-saved", b"%d" % reply.tokens_saved))
     if reply.stream is not None:

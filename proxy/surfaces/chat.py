@@ -54,6 +54,8 @@ def _note_headers(request: GatewayRequest, call: Call) -> None:
     headers = request.raw_headers
     if call.dialect is not None:
         call.carried = tuple((name.decode(), request.header(name)) for name in CARRIED if name in headers)
+    if b"x-qlite-tags" in headers:
+        call.tags_said = request.header(b"x-qlite-tags")
     if b"traceparent" in headers:
         call.traceparent = request.header(b"traceparent")
     if b"cache-control" in headers:

@@ -80,6 +80,8 @@ async def _pass(request: GatewayRequest, surface: str, passing: Passing, *, key_
         call.authorization = own_authorization(request.raw_headers)
     passing.content_type = request.header(b"content-type")
     headers = request.raw_headers
+    if b"x-qlite-tags" in headers:
+        call.tags_said = request.header(b"x-qlite-tags")
     if not _TRACE.fullmatch(headers.get(b"traceparent", b"")):
         headers = {name: value for name, value in headers.items() if name != b"traceparent"}
     passing.headers = allowed(headers)
@@ -109,6 +111,8 @@ def passed(request: GatewayRequest, reply: Reply) -> Answer:
     ]
     if len(reply.attempts) > 1:
         pairs.append((b"x-qlite-attempts", safe(", ".join(reply.attempts))))
+    if request.call is not None and request.call.unkept:
+        pairs.append((b"x-qlite-ignored", safe(", ".join(request.call.unkept))))
     if reply.error is not None:
         pairs.append((b"x-error-origin", b"upstream"))
     if reply.stream is not None:
