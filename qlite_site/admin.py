@@ -9,6 +9,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
+from qlite_site import connection  # noqa: F401  registers the provider's page
 from qlite_site.adminbase import AdminPasswordChangeForm, ModelAdmin, UserChangeForm, UserCreationForm
 from qlite_site.models import LoginFailure
 from routing.admin.base import ReadOnlyAdmin

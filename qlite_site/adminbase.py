@@ -12,6 +12,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
 from unfold.admin import TabularInline
+from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.views import ChangeList as UnfoldChangeList
 from unfold.widgets import (
@@ -35,7 +36,7 @@ DRESSED: dict[type[forms.Widget], type[forms.Widget]] = {
     forms.Select: UnfoldAdminSelectWidget,
 }
 
-__all__ = ["AdminPasswordChangeForm", "ModelAdmin", "TabularInline", "UserChangeForm", "UserCreationForm"]
+__all__ = ["AdminPasswordChangeForm", "ModelAdmin", "TabularInline", "UserChangeForm", "UserCreationForm", "action"]
 
 
 class ChangeList(UnfoldChangeList):  # type: ignore[misc]

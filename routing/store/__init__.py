@@ -3,7 +3,7 @@
 from routing.store.credentials import check_credentials, rotate_credentials
 from routing.store.revisions import apply, draft, latest, pending, preview, publish, restore
 from routing.store.rows import RoutingRefused
-from routing.store.serving import load_snapshot, mark
+from routing.store.serving import load_provider, load_snapshot, mark
 
 __all__ = [
     "RoutingRefused",
@@ -11,6 +11,7 @@ __all__ = [
     "check_credentials",
     "draft",
     "latest",
+    "load_provider",
     "load_snapshot",
     "mark",
     "pending",

@@ -7,12 +7,14 @@ from typing import Any
 
 from django.db import connection
 
+from routing import snapshot
 from routing.document import Entry
 from routing.fields import Sealed, SecretUnreadable
 from routing.kinds import KINDS
 from routing.models import Provider, Revision
 from routing.snapshot import Snapshot, compile
 from routing.store.revisions import latest
+from routing.store.rows import read_rows
 
 Mark = tuple[Any, ...]
 # A plain statement: it is asked twice a second, in the interpreter that the calls need.
@@ -35,6 +37,13 @@ def load_snapshot(environ: Mapping[str, str] | None = None) -> Snapshot:
         return compile({"providers": [], "routes": []}, {}, 0)
     secrets = _secrets(revision.document["providers"], os.environ if environ is None else environ)
     return compile(revision.document, secrets, revision.number)
+
+
+def load_provider(name: str, environ: Mapping[str, str] | None = None) -> snapshot.Provider:
+    """Return one saved provider as it would serve, published or not. Raises KeyError where there is none."""
+    entries = [entry for entry in read_rows()["providers"] if entry["name"] == name]
+    secrets = _secrets(entries, os.environ if environ is None else environ)
+    return compile({"providers": entries, "routes": []}, secrets, 0).providers[name]
 
 
 def mark() -> Mark:
