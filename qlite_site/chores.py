@@ -7,7 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.store import keys, ledger, marks, prices
+from accounts.ledger.recover import pricing
+from accounts.store import keys, ledger, marks, prices, reprice
 from proxy import store as cached
 from proxy.gateway import Gateway
 from qlite_site import fitness
@@ -18,6 +19,7 @@ from routing import store as routes
 BATCH = 40  # rows moved at once
 BATCHES = 200  # moved in one turn at most
 REST = 0.003  # seconds
+STEPS = 20  # of a repricing in one turn
 CACHE_WRITES = 200  # new answers written down a second; what comes beyond that is kept in memory alone
 RELOAD_SECONDS = 60.0  # tables whose rows may change are read again after this long, changed or not
 
@@ -38,6 +40,7 @@ def chores(gateway: Gateway) -> list[Chore]:
         Chore("draining the journal", lambda: _drain(gateway), every=0.25, at_exit=True),
         Chore("adopting journals of dead processes", lambda: _adopt(gateway), every=5.0),
         Chore("writing cache entries", lambda: _write_cache(gateway, writer), every=1.0, at_exit=True),
+        Chore("repricing", _reprice, every=1.0),
         Chore("removing expired cache entries", writer.expire, every=60.0),
         Chore("noting when keys were used", lambda: _note_use(gateway), every=10.0, at_exit=True),
     ]
@@ -104,6 +107,17 @@ def _drain(gateway: Gateway) -> None:
 
 def _adopt(gateway: Gateway) -> None:
     ledger.adopt(settings.JOURNAL_DIR, gateway.journal)
+
+
+def _reprice() -> None:
+    """Go on with what somebody asked for, a step at a time."""
+    if (id := reprice.unfinished()) is None:
+        return
+    price = pricing(prices.load_book())
+    for _ in range(STEPS):
+        if not reprice.step(id, price):
+            return
+        time.sleep(REST)
 
 
 def _write_cache(gateway: Gateway, writer: cached.Writer) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -88,7 +88,11 @@ def _money(today: date) -> list[Card]:
 
 def _unpriced(today: date) -> Card:
     since = today - timedelta(days=UNPRICED_DAYS - 1)
-    rows = DailyTotal.objects.filter(day__gte=since, unpriced__gt=0).values_list("provider", "model").distinct()
+    rows = (
+        DailyTotal.objects.filter(day__gte=since, unpriced__gt=F("repriced"))
+        .values_list("provider", "model")
+        .distinct()
+    )
     names = [f"{provider}/{model}" for provider, model in rows.order_by("provider", "model")[:20]]
     return Card(
         "Models without a price",

@@ -3,6 +3,7 @@
 from accounts.models.keys import ApiKey, KeyRequest
 from accounts.models.ledger import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord
 from accounts.models.prices import Price
+from accounts.models.repricing import Repricing
 from accounts.models.teams import Membership, Team
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "LedgerQuarantine",
     "Membership",
     "Price",
+    "Repricing",
     "RequestRecord",
     "Team",
 ]

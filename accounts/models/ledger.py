@@ -152,6 +152,7 @@ class Adjustment(models.Model):
     reason = models.TextField()
     external_ref = models.CharField(max_length=200, blank=True, help_text="The same reference is booked only once.")
     cost_nano_delta = models.BigIntegerField(default=0)
+    reprice = models.BooleanField(default=False, help_text="Reckoned with a later price book, not by a person.")
     team = models.CharField(max_length=64, null=True, blank=True)
     cost_centre = models.CharField(max_length=64, null=True, blank=True)
     owner = models.CharField(max_length=200, null=True, blank=True)
@@ -210,6 +211,7 @@ class DailyTotal(models.Model):
     saved_nano = count()
     tokens_saved = count()
     adjusted_nano = count()
+    repriced = count()  # of `unpriced`: those whose price came later, and is in the adjustments
 
     class Meta:
         ordering = ["day", "team"]

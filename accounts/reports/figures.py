@@ -41,7 +41,7 @@ class Sums:
 
 
 NAMES = tuple(each.name for each in fields(Sums))
-SUMMED = {f"sum_{name}": Sum(name) for name in NAMES}
+SUMMED = {f"sum_{name}": Sum(name) for name in NAMES} | {"sum_unpriced": Sum(F("unpriced") - F("repriced"))}
 
 
 @dataclass(frozen=True, slots=True)

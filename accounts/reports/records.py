@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 
 from accounts.models import Adjustment, RequestRecord
 from accounts.prices import UNITS, Usage
@@ -15,6 +15,7 @@ from accounts.store.adjust import original
 
 PAGE = 50
 BATCH = 500
+PRICED_LATER = Adjustment.objects.filter(request=OuterRef("pk"), reprice=True)
 IN_ORDER = Prefetch("adjustments", queryset=Adjustment.objects.order_by("id"))
 Arms = list[QuerySet[RequestRecord]]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,7 +96,7 @@ def of(question: Question, *, status: str = "", sure: str = "") -> Arms:
     if sure == "estimated":
         rows = rows.filter(usage_source="estimated")
     elif sure == "unpriced":
-        rows = rows.filter(cost_status="unpriced")
+        rows = rows.filter(cost_status="unpriced").exclude(Exists(PRICED_LATER))
     elif sure == "adjusted":
         rows = rows.filter(pk__in=Adjustment.objects.values("request"))
     return [arm.prefetch_related(IN_ORDER) for arm in _by_payer(rows, question)]

@@ -12,9 +12,10 @@ from django.db.models.functions import Coalesce
 from accounts.models import Adjustment, DailyTotal, RequestRecord
 from accounts.prices import TOKENS_IN, TOKENS_OUT
 from accounts.store.adjust import moved, original
-from accounts.store.totals import DIMENSIONS, SUMS, Key
+from accounts.store.totals import DIMENSIONS, SUMS, Key, key_of
 
 Row = tuple[int, ...]
+ADJUSTED = ("adjusted_nano", "repriced")
 ZERO: Row = (0,) * len(SUMS)
 COUNTED = {
     "requests": Count("pk"),
@@ -50,15 +51,17 @@ def adjusted() -> Iterator[str]:
 
 
 def _misadjusted() -> set[str]:
-    booked: defaultdict[Key, int] = defaultdict(int)
-    for key, amount in _replayed():
-        booked[key] += amount
-    rows = DailyTotal.objects.exclude(adjusted_nano=0).values_list(*DIMENSIONS, "adjusted_nano")
-    stored: dict[Key, int] = {tuple(row[:-1]): row[-1] for row in rows}
+    booked: defaultdict[Key, list[int]] = defaultdict(lambda: [0, 0])
+    for key, amount, repriced in _replayed():
+        booked[key][0] += amount
+        booked[key][1] += repriced
+    rows = DailyTotal.objects.exclude(adjusted_nano=0, repriced=0).values_list(*DIMENSIONS, *ADJUSTED)
+    stored: dict[Key, list[int]] = {tuple(row[:-2]): list(row[-2:]) for row in rows}
     return {
-        f"daily total {_name(key)}: adjusted_nano is {stored.get(key, 0)}, its adjustments make {booked.get(key, 0)}"
+        f"daily total {_name(key)}: {name} is {there}, its adjustments make {made}"
         for key in booked.keys() | stored.keys()
-        if booked.get(key, 0) != stored.get(key, 0)
+        for name, there, made in zip(ADJUSTED, stored.get(key, (0, 0)), booked.get(key, (0, 0)), strict=True)
+        if there != made
     }
 
 
@@ -83,14 +86,18 @@ def _both(day: date) -> tuple[dict[Key, Row], dict[Key, Row]]:
     return found["totals"], found["rows"]
 
 
-def _replayed() -> Iterator[tuple[Key, int]]:
-    """Book all adjustments again, from the originals on."""
-    record, stands = None, None
+def _replayed() -> Iterator[tuple[Key, int, int]]:
+    """Book all adjustments again, from the originals on: amounts, and whether one gave a record its first price."""
+    record, stands, unpriced = None, None, False
     for each in Adjustment.objects.order_by("request", "id").select_related("request").iterator(chunk_size=500):
         if stands is None or record != each.request_id:
             record, stands = each.request_id, original(each.request)
+            unpriced = each.request.cost_status == "unpriced"
         after = stands.after(each)
-        yield from moved(each.request, stands, after).items()
+        yield from ((key, amount, 0) for key, amount in moved(each.request, stands, after).items())
+        if unpriced and each.reprice:
+            unpriced = False
+            yield key_of(each.request), 0, 1
         stands = after
 
 

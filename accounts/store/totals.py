@@ -1,12 +1,12 @@
 """Daily totals: summed from request rows as they arrive, so that no page has to count the ledger."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
 
 from django.db.backends.utils import CursorWrapper
 
-from accounts.models import DailyTotal
+from accounts.models import DailyTotal, RequestRecord
 from accounts.prices import TOKENS_IN, TOKENS_OUT
 from accounts.store.rows import REQUEST, Row
 
@@ -36,9 +36,19 @@ def add(cursor: CursorWrapper, sums: Sums) -> None:
     _upsert(cursor, SUMS, [(*key, *sums[key]) for key in sorted(sums)])
 
 
-def add_adjusted(cursor: CursorWrapper, deltas: dict[Key, int]) -> None:
+def add_adjusted(cursor: CursorWrapper, deltas: Mapping[Key, int]) -> None:
     """Book adjusted nano-USD by dimensions."""
     _upsert(cursor, ("adjusted_nano",), [(*key, deltas[key]) for key in sorted(deltas) if deltas[key]])
+
+
+def add_repriced(cursor: CursorWrapper, counts: Mapping[Key, int]) -> None:
+    """Note how many requests without a price have got one since, by dimensions."""
+    _upsert(cursor, ("repriced",), [(*key, counts[key]) for key in sorted(counts)])
+
+
+def key_of(record: RequestRecord) -> Key:
+    """Return the dimensions that a record was counted under when it came in."""
+    return tuple(getattr(record, name) for name in DIMENSIONS)
 
 
 def _parts(row: Row) -> list[int]:
@@ -58,7 +68,7 @@ def _parts(row: Row) -> list[int]:
 
 
 def _upsert(cursor: CursorWrapper, names: tuple[str, ...], rows: list[Row]) -> None:
-    columns = (*DIMENSIONS, *SUMS, "adjusted_nano")
+    columns = (*DIMENSIONS, *SUMS, "adjusted_nano", "repriced")
     values = ", ".join("%s" if column in (*DIMENSIONS, *names) else "0" for column in columns)
     added = ", ".join(f"{name} = {TABLE}.{name} + excluded.{name}" for name in names)
     cursor.executemany(

@@ -6,7 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from accounts.keys import admit, well_formed
-from accounts.models import ApiKey, DailyTotal, Team
+from accounts.models import Adjustment, ApiKey, DailyTotal, Price, Team
 from accounts.store.keys import load_keys
 from accounts.store.ledger import save_entries
 from tests.accounts.making import journal, raw, settled
@@ -77,6 +77,27 @@ def test_it_exits_with_1_and_names_what_is_wrong() -> None:
         call_command("ledger", "verify", stdout=out, stderr=err)
     assert exit.value.code == 1
     assert "cost_nano is 1, its rows make 4500000" in err.getvalue()
+
+
+def test_it_previews_a_repricing_and_books_it_when_told_to() -> None:
+    save_entries(raw(settled(), settled()))
+    Price.objects.create(model="*", effective_from="2020-01-01T00:00Z", input=1_000_000_000, output=2_000_000_000)
+    period = ("--since", "2025-11-20", "--until", "2025-11-21")
+    out, _ = run("ledger", "reprice", *period)
+    assert "openai/gpt-4o: 2 requests, -0.006200000 USD" in out
+    assert "2 requests looked at, 2 would change by -0.006200000 USD" in out
+    assert not Adjustment.objects.exists()
+    out, _ = run(
+        "ledger", "reprice", *period, "--model", "gpt-*", "--provider", "openai", "--apply", "--reason", "deal"
+    )
+    assert "Booked 2 adjustments of -0.006200000 USD" in out
+    assert {each.reason.split(" (")[0] for each in Adjustment.objects.all()} == {"deal"}
+    assert "Booked 0" in run("ledger", "reprice", *period, "--apply")[0]
+
+
+def test_it_refuses_a_period_that_ends_before_it_begins() -> None:
+    with pytest.raises(CommandError, match="ends before"):
+        run("ledger", "reprice", "--since", "2025-11-21", "--until", "2025-11-20")
 
 
 def test_it_exports_one_request_a_line(journals: Path) -> None:

@@ -1,21 +1,23 @@
-"""`qlite ledger verify` and `qlite ledger export`: prove that the ledger is sound, and write it out."""
+"""`qlite ledger`: prove that it is sound, write it out, reckon a period again."""
 
 import os
 import sys
 from argparse import ArgumentParser
-from datetime import datetime
+from getpass import getuser
 from typing import Any
 
 import orjson
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from accounts.management.moments import moment
-from accounts.store import export, verify
+from accounts.money import usd
+from accounts.store import export, reprice, verify
+from accounts.store.reprice import RepricingRefused, Wish
 
 
 class Command(BaseCommand):
-    help = "Verify the ledger (exit code 1 and what is wrong), or export it, one request a line."
+    help = "Verify the ledger (exit code 1 and what is wrong), export it, or reprice a period."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -24,13 +26,37 @@ class Command(BaseCommand):
         out.add_argument("--format", choices=["jsonl"], default="jsonl")
         out.add_argument("--since", type=moment, help="Only what came in since this date or time.")
 
-    def handle(self, *, action: str, since: datetime | None = None, **options: Any) -> None:
-        if action == "verify":
-            self._verify()
-        else:
-            self._export(since)
+        again = actions.add_parser("reprice", help="Reckon a period with today's prices; only --apply books anything.")
+        again.add_argument("--since", type=moment, required=True, help="From this date or time on,")
+        again.add_argument("--until", type=moment, required=True, help="and before this one.")
+        again.add_argument("--provider", default="", help="Only requests that tried this provider.")
+        again.add_argument("--model", default="", help="Only this model of the provider's, or its beginning and a *.")
+        again.add_argument("--unpriced", action="store_true", help="Only requests that had no price.")
+        again.add_argument("--reason", default="Repriced on the command line.", help="Stands on each adjustment.")
+        again.add_argument("--apply", action="store_true", help="Book the differences as adjustments.")
 
-    def _verify(self) -> None:
+    def handle(self, *, action: str, **options: Any) -> None:
+        {"verify": self._verify, "export": self._export, "reprice": self._reprice}[action](options)
+
+    def _reprice(self, options: dict[str, Any]) -> None:
+        since, until, unpriced = (options[name] for name in ("since", "until", "unpriced"))
+        wish = Wish(since, until, options["provider"], options["model"], unpriced)
+        try:
+            asked = reprice.ask(wish, author=getuser(), reason=options["reason"], at_once=options["apply"])
+        except RepricingRefused as refused:
+            raise CommandError(str(refused)) from refused
+        job = reprice.run(asked.pk)
+        for name, (count, delta) in sorted(job.by_model.items(), key=lambda each: -abs(each[1][1])):
+            self.stdout.write(f"{name}: {count} requests, {usd(delta)} USD")
+        self.stdout.write(f"{job.looked} requests looked at, {job.found} would change by {usd(job.delta_nano)} USD.")
+        if job.waiting:
+            self.stdout.write(f"{job.waiting} still have no price.")
+        if options["apply"]:
+            self.stdout.write(f"Booked {job.booked} adjustments of {usd(job.booked_nano)} USD.")
+        else:
+            self.stdout.write(f"Nothing was booked. Apply repricing {job.pk} in the admin, or say --apply.")
+
+    def _verify(self, options: dict[str, Any]) -> None:
         counts = verify.counts(settings.JOURNAL_DIR)
         self.stdout.write(", ".join(f"{count} {name}" for name, count in counts.items()))
         problems = verify.verify(settings.JOURNAL_DIR)
@@ -40,9 +66,9 @@ class Command(BaseCommand):
             raise SystemExit(1)
         self.stdout.write("The ledger is sound.")
 
-    def _export(self, since: datetime | None) -> None:
+    def _export(self, options: dict[str, Any]) -> None:
         try:
-            for row in export.rows(settings.JOURNAL_DIR, since):
+            for row in export.rows(settings.JOURNAL_DIR, options["since"]):
                 self.stdout.write(orjson.dumps(row).decode())
         except BrokenPipeError:
             # Whoever read us has seen enough. Python would complain once more when it flushes at exit.
