@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from routing.document import Document, Entry
+from routing.document import TARGET_FIELDS, Document, Entry, label
 
+_TERMS = tuple(TARGET_FIELDS)[5:]  # conditions, shares and time limits
 MAX_SHOWN = 80  # characters of a value in a sentence
 
 
@@ -36,8 +37,8 @@ def changes(before: Document, after: Document) -> list[Change]:
 
 
 def _listed(what: str, before: list[Entry], after: list[Entry]) -> Iterator[Change]:
-    old = {entry["name"]: entry for entry in before}
-    new = {entry["name"]: entry for entry in after}
+    old = {label(entry): entry for entry in before}
+    new = {label(entry): entry for entry in after}
     for name in sorted(old.keys() | new.keys()):
         was, now = old.get(name), new.get(name)
         if was is None and now is not None:
@@ -60,15 +61,15 @@ def _fields(what: str, name: str, was: Entry, now: Entry, target: str = "") -> I
 
 def _targets(route: str, before: list[Entry], after: list[Entry]) -> Iterator[Change]:
     old, new = _by_label(before), _by_label(after)
-    for label in dict.fromkeys([*old, *new]):
-        was, now = old.get(label), new.get(label)
+    for name in dict.fromkeys([*old, *new]):
+        was, now = old.get(name), new.get(name)
         if was is None and now is not None:
-            sentence = f"route {route}: target {label} added{_qualities(now)}"
-            yield Change("target", route, label, "added", "", None, now, sentence)
+            sentence = f"route {route}: target {name} added{_qualities(now)}"
+            yield Change("target", route, name, "added", "", None, now, sentence)
         elif now is None:
-            yield Change("target", route, label, "removed", "", was, None, f"route {route}: target {label} removed")
+            yield Change("target", route, name, "removed", "", was, None, f"route {route}: target {name} removed")
         elif was is not None:
-            yield from _fields("target", route, was, now, label)
+            yield from _fields("target", route, was, now, name)
     kept_before, kept_after = [x for x in old if x in new], [x for x in new if x in old]
     if kept_before != kept_after:
         sentence = f"route {route}: order of targets {', '.join(kept_before)} -> {', '.join(kept_after)}"
@@ -80,20 +81,22 @@ def _by_label(targets: list[Entry]) -> dict[str, Entry]:
     seen: Counter[str] = Counter()
     labelled = {}
     for target in targets:
-        label = _label(target)
-        seen[label] += 1
-        labelled[label if seen[label] == 1 else f"{label} ({seen[label]})"] = target
+        name = _target_name(target)
+        seen[name] += 1
+        labelled[name if seen[name] == 1 else f"{name} ({seen[name]})"] = target
     return labelled
 
 
-def _label(target: Entry) -> str:
+def _target_name(target: Entry) -> str:
     return f"{target['provider']}/{target['model'] or '(as asked)'}"
 
 
 def _summary(entry: Entry) -> str:
     if "kind" in entry:
         return f"{entry['kind']} at {entry['base_url']}" if entry["base_url"] else str(entry["kind"])
-    return ", ".join(_label(each) + _qualities(each) for each in entry["targets"]) or "no targets"
+    if entry["alias_of"]:
+        return f"alias of {entry['alias_of']}"
+    return ", ".join(_target_name(each) + _qualities(each) for each in entry["targets"]) or "no targets"
 
 
 def _qualities(target: Entry) -> str:
@@ -101,7 +104,12 @@ def _qualities(target: Entry) -> str:
     words = [f"tier {target['tier']}"] if target["tier"] else []
     words += [f"weight {target['weight']}"] if target["weight"] != 1 else []
     words += [] if target["enabled"] else ["off"]
+    words += [f"{field.replace('_', ' ')} {_shown(target[field])}" for field in _TERMS if _is_set(target, field)]
     return f" ({', '.join(words)})" if words else ""
+
+
+def _is_set(target: Entry, field: str) -> bool:
+    return bool(target.get(field, TARGET_FIELDS[field].default) != TARGET_FIELDS[field].default)
 
 
 def _shown(value: Any) -> str:

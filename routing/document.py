@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from routing import rules
+from routing import readers, rules
 from routing.kinds import KINDS
+from routing.readers import STORED
 
 Document = dict[str, Any]
 Entry = dict[str, Any]
 
 VERSION = 1
-STORED: Entry = {"stored": True}
-ON_WORDS = frozenset({"on", "true", "yes", "1"})
-OFF_WORDS = frozenset({"off", "false", "no", "0"})
 
 
 class DocumentError(ValueError):
@@ -74,6 +72,11 @@ def text(document: Document) -> str:
     return json.dumps(normal(document), indent=2, ensure_ascii=False) + "\n"
 
 
+def label(entry: Mapping[str, Any]) -> str:
+    """Return what tells an entry from all others of its list: its name, and the team where it is one's own."""
+    return f"{entry['name']} (team {entry['team']})" if entry.get("team") else str(entry["name"])
+
+
 def without_defaults(entry: Mapping[str, Any], fields: Mapping[str, Field]) -> Entry:
     """Return `entry` without the fields that say what is said by leaving them out."""
     return {name: entry[name] for name in fields if name in entry and entry[name] != fields[name].default}
@@ -89,6 +92,9 @@ def _provider(raw: Any, where: str) -> Entry:
 def _route(raw: Any, where: str) -> Entry:
     where = f"route {_name_of(raw, where)}"
     entry = _entry(raw, ROUTE_FIELDS, where)
+    _judge(where, rules.check_alias, entry["name"], entry["alias_of"])
+    if entry["alias_of"] and entry["targets"]:
+        raise DocumentError(f"{where}: {rules.NO_TARGETS_OF_ITS_OWN}")
     entry["targets"] = [
         _target(each, entry["name"], f"{where}, target {n}") for n, each in enumerate(entry["targets"], 1)
     ]
@@ -97,11 +103,16 @@ def _route(raw: Any, where: str) -> Entry:
 
 def _target(raw: Any, route: str, where: str) -> Entry:
     entry = _entry(raw, TARGET_FIELDS, where)
+    _judge(where, rules.check_target_model, route, entry["model"])
+    _judge(where, rules.check_shares, entry["share"], entry["shadow"])
+    return entry
+
+
+def _judge(where: str, check: Callable[..., None], *args: Any) -> None:
     try:
-        rules.check_target_model(route, entry["model"])
+        check(*args)
     except ValueError as error:
         raise DocumentError(f"{where}: {error}") from None
-    return entry
 
 
 def _entry(raw: Any, fields: Mapping[str, Field], where: str) -> Entry:
@@ -137,122 +148,61 @@ def _name_of(raw: Any, otherwise: str) -> str:
     return repr(name) if isinstance(name, str) and name else otherwise
 
 
-def _sorted_by_name(entries: list[Entry], label: str) -> list[Entry]:
-    names = [entry["name"] for entry in entries]
+def _sorted_by_name(entries: list[Entry], what: str) -> list[Entry]:
+    names = [label(entry) for entry in entries]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
-        raise DocumentError(f"{label} has {twice[0]!r} twice")
-    return sorted(entries, key=lambda entry: str(entry["name"]))
-
-
-# --- Readers of single values. Strings stand for numbers and switches too, since ${VARIABLES} are strings.
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ValueError(f"{value!r} is not text")
-    if "\x00" in value:
-        raise ValueError("a NUL character cannot be stored")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    word = str(value).lower()
-    if not isinstance(value, bool) and word not in ON_WORDS | OFF_WORDS:
-        raise ValueError(f"{value!r} is neither on nor off")
-    return word in ON_WORDS
-
-
-def _whole(value: Any, at_most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"{value!r} is not a whole number")
-    try:
-        number = int(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not a whole number") from None
-    rules.check_whole(number, at_most, "the value")
-    return number
-
-
-def _seconds(value: Any) -> float | None:
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"{value!r} is not a number of seconds")
-    try:
-        number = float(value)
-    except ValueError:
-        raise ValueError(f"{value!r} is not a number of seconds") from None
-    rules.check_seconds(number, "the value")
-    return number
-
-
-def _name(check: Callable[[str], None]) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        name = _text(value)
-        check(name)
-        return name
-
-    return read
-
-
-def _kind(value: Any) -> str:
-    name = _text(value)
-    if name not in KINDS:
-        raise ValueError(f"{name!r} is none of the kinds {', '.join(KINDS)}")
-    return name
-
-
-def _credential(value: Any) -> Entry | None:
-    if value is None or value == STORED:
-        return value and dict(STORED)
-    if isinstance(value, Mapping) and set(value) == {"env"} and isinstance(value["env"], str):
-        rules.check_variable_name(value["env"])
-        return {"env": value["env"]}
-    raise ValueError('a credential is {"env": NAME}, {"stored": true} or null; secrets do not belong here')
-
-
-def _targets(value: Any) -> list[Any]:
-    if value is not None and not isinstance(value, list):
-        raise ValueError("this is not a list")
-    return value or []
-
-
-def _lifetime(value: Any) -> int | None:
-    return None if value is None or value == "" else _whole(value, rules.MAX_CACHE_TTL)
+        raise DocumentError(f"{what} has {twice[0]!r} twice")
+    return sorted(entries, key=lambda entry: (str(entry["name"]), str(entry.get("team", ""))))
 
 
 PROVIDER_FIELDS: dict[str, Field] = {
-    "name": Field(_name(rules.check_provider_name)),
-    "kind": Field(_kind),
-    "base_url": Field(_text, ""),
-    "credential": Field(_credential, STORED),
-    "free": Field(_flag, False),
-    "allow_private": Field(_flag, False),
-    "allow_insecure": Field(_flag, False),
-    "by_name": Field(_flag, False),
-    "forward_authorization": Field(_flag, False),
-    "enabled": Field(_flag, True),
-    "connect_timeout": Field(_seconds),
-    "first_byte_timeout": Field(_seconds),
-    "idle_timeout": Field(_seconds),
-    "total_timeout": Field(_seconds),
-    "note": Field(_text, ""),
+    "name": Field(readers.name(rules.check_provider_name)),
+    "kind": Field(readers.kind),
+    "base_url": Field(readers.text, ""),
+    "credential": Field(readers.credential, STORED),
+    "free": Field(readers.flag, False),
+    "allow_private": Field(readers.flag, False),
+    "allow_insecure": Field(readers.flag, False),
+    "by_name": Field(readers.flag, False),
+    "forward_authorization": Field(readers.flag, False),
+    "enabled": Field(readers.flag, True),
+    "connect_timeout": Field(readers.seconds),
+    "first_byte_timeout": Field(readers.seconds),
+    "idle_timeout": Field(readers.seconds),
+    "total_timeout": Field(readers.seconds),
+    "note": Field(readers.text, ""),
 }
 ROUTE_FIELDS: dict[str, Field] = {
-    "name": Field(_name(rules.check_route_name)),
-    "enabled": Field(_flag, True),
-    "cache_ttl": Field(_lifetime),
-    "answer_as_asked": Field(_flag, False),
-    "description": Field(_text, ""),
-    "targets": Field(_targets, []),
+    "name": Field(readers.name(rules.check_route_name)),
+    "team": Field(readers.checked(rules.check_team), ""),
+    "enabled": Field(readers.flag, True),
+    "alias_of": Field(readers.checked(rules.check_route_name), ""),
+    "default": Field(readers.flag, False),
+    "strategy": Field(readers.word(rules.STRATEGIES), rules.WEIGHTED),
+    "sticky": Field(readers.checked(rules.check_sticky), ""),
+    "retries": Field(lambda value: readers.whole_or_none(value, rules.MAX_RETRIES)),
+    "cache_ttl": Field(lambda value: readers.whole_or_none(value, rules.MAX_CACHE_TTL)),
+    "answer_as_asked": Field(readers.flag, False),
+    "description": Field(readers.text, ""),
+    "targets": Field(readers.targets, []),
 }
 TARGET_FIELDS: dict[str, Field] = {
-    "provider": Field(_name(rules.check_provider_name)),
-    "model": Field(_text, ""),
-    "tier": Field(lambda value: _whole(value, rules.MAX_TIER), 0),
-    "weight": Field(lambda value: _whole(value, rules.MAX_WEIGHT), 1),
-    "enabled": Field(_flag, True),
+    "provider": Field(readers.name(rules.check_provider_name)),
+    "model": Field(readers.text, ""),
+    "tier": Field(lambda value: readers.whole(value, rules.MAX_TIER), 0),
+    "weight": Field(lambda value: readers.whole(value, rules.MAX_WEIGHT), 1),
+    "enabled": Field(readers.flag, True),
+    "streaming": Field(readers.word(rules.CONDITIONS), rules.ANY),
+    "tools": Field(readers.word(rules.CONDITIONS), rules.ANY),
+    "images": Field(readers.word(rules.CONDITIONS), rules.ANY),
+    "json_schema": Field(readers.word(rules.CONDITIONS), rules.ANY),
+    "max_context": Field(lambda value: readers.whole_or_none(value, rules.MAX_CONTEXT)),
+    "tag": Field(readers.checked(rules.check_tag), ""),
+    "share": Field(readers.percent),
+    "shadow": Field(readers.percent),
+    "connect_timeout": Field(readers.seconds),
+    "first_byte_timeout": Field(readers.seconds),
+    "idle_timeout": Field(readers.seconds),
+    "total_timeout": Field(readers.seconds),
 }

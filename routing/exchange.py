@@ -15,6 +15,7 @@ import yaml
 from routing import document, rules
 from routing.document import Document, DocumentError, Entry
 from routing.older import is_older, modernised
+from routing.readers import STORED
 
 HEADER = """\
 # The routing table of qlite. Secrets are not in it: `credential: stored` keeps what the gateway has for
@@ -96,7 +97,7 @@ def _credential_in(entry: Any, environ: Mapping[str, str], secrets: dict[str, st
     if given == "":
         return {**entry, "credential": None}
     if given == "stored":
-        return {**entry, "credential": dict(document.STORED)}
+        return {**entry, "credential": dict(STORED)}
     if variable and variable[1] is not None and (variable[2] is None or environ.get(variable[1])):
         if not environ.get(variable[1]):
             notices.append(f"provider {name}: the environment variable {variable[1]} is not set here")
@@ -104,7 +105,7 @@ def _credential_in(entry: Any, environ: Mapping[str, str], secrets: dict[str, st
     secret = substitute(given, environ)
     if secret:
         secrets[name] = secret
-    return {**entry, "credential": dict(document.STORED) if secret else None}
+    return {**entry, "credential": dict(STORED) if secret else None}
 
 
 def _provider_out(entry: Entry) -> Entry:

@@ -6,10 +6,14 @@ Order of a lookup: exact name; then the pattern with the most literal characters
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
+
+from routing.rules import ANY, DEFAULT_RETRIES, WEIGHTED
 
 MAX_ASKED = 512  # characters; a longer model name matches nothing
 REMEMBERED = 4096  # pattern matches kept
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +37,43 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Conditions:
+    """Which calls a target takes. Each word is "any", "only" or "never"; `max_context` is tokens, `tag` name=value."""
+
+    streaming: str = ANY
+    tools: str = ANY
+    images: str = ANY
+    json_schema: str = ANY
+    max_context: int | None = None
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds that a target has of its own, None where its provider's hold."""
+
+    connect_timeout: float | None = None
+    first_byte_timeout: float | None = None
+    idle_timeout: float | None = None
+    total_timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """One way to serve a route. In a pattern's target, `model` may hold a `*`; in a Match it never does."""
+    """One way to serve a route. In a pattern's target, `model` may hold a `*`; in a Match it never does.
+
+    `share` and `shadow` are percent: of the calls that try this target first, and of those it gets a copy of.
+    """
 
     route: str
     provider: Provider
     model: str
     tier: int = 0
     weight: int = 1
+    conditions: Conditions | None = None
+    limits: Limits | None = None
+    share: float | None = None
+    shadow: float | None = None
 
     @property
     def name(self) -> str:
@@ -56,6 +89,12 @@ class Route:
     cache_ttl: int | None = None
     answer_as_asked: bool = False
     enabled: bool = True
+    team: str = ""
+    alias_of: str = ""
+    default: bool = False
+    strategy: str = WEIGHTED
+    sticky: str = ""
+    retries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,17 +175,28 @@ _PROVIDER_FIELDS = tuple(name for name in Provider.__dataclass_fields__ if name 
 
 def _route(entry: Mapping[str, Any], providers: Mapping[str, Provider]) -> Route:
     targets = tuple(
-        Target(entry["name"], providers[each["provider"]], each["model"], each.get("tier", 0), each.get("weight", 1))
+        _target(entry["name"], each, providers[each["provider"]])
         for each in entry["targets"]
         if each.get("enabled", True) and each["provider"] in providers
     )
-    return Route(
-        name=entry["name"],
-        targets=targets,
-        cache_ttl=entry.get("cache_ttl"),
-        answer_as_asked=entry.get("answer_as_asked", False),
-        enabled=entry.get("enabled", True),
-    )
+    known = {name: entry[name] for name in _ROUTE_FIELDS if name in entry}
+    retries = entry.get("retries")
+    return Route(**known, targets=targets, retries=DEFAULT_RETRIES if retries is None else retries)
+
+
+def _target(route: str, entry: Mapping[str, Any], provider: Provider) -> Target:
+    known = {name: entry[name] for name in _TARGET_FIELDS if name in entry}
+    return Target(route, provider, **known, conditions=_own(Conditions, entry), limits=_own(Limits, entry))
+
+
+def _own(shape: type[T], entry: Mapping[str, Any]) -> T | None:
+    """Return the part of an entry that `shape` holds, None where it says nothing that is not so anyway."""
+    part = shape(**{name: entry[name] for name in shape.__dataclass_fields__ if name in entry})  # type: ignore[attr-defined]
+    return None if part == shape() else part
+
+
+_ROUTE_FIELDS = tuple(name for name in Route.__dataclass_fields__ if name not in {"targets", "retries"})
+_TARGET_FIELDS = ("model", "tier", "weight", "share", "shadow")
 
 
 def _index(routes: tuple[Route, ...], providers: Mapping[str, Provider]) -> Index:

@@ -5,11 +5,16 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html
 
+from routing import rules
 from routing.admin.base import ON_OFF, BaseInlineFormSet, ModelForm, TabularInline, badge
 from routing.admin.publishing import PublishingAdmin
-from routing.models import Route, Target
+from routing.models import TIMEOUTS, Route, Target
+
+CONDITIONS = ("streaming", "tools", "images", "json_schema")
 
 
 class RouteForm(ModelForm):
@@ -17,11 +22,31 @@ class RouteForm(ModelForm):
 
     class Meta:
         model = Route
-        fields = ("name", "description", "enabled", "cache_ttl", "answer_as_asked")
+        fields = (
+            *("name", "team", "description", "enabled", "alias_of", "default", "strategy", "sticky", "retries"),
+            *("cache_ttl", "answer_as_asked"),
+        )
+
+
+class TargetForm(ModelForm):
+    why = forms.CharField(required=False, max_length=500, help_text="Kept with the revision.", label="Why")
+
+    class Meta:
+        model = Target
+        fields = (
+            *("provider", "model", "tier", "weight", "enabled", *CONDITIONS, "max_context", "tag", "share", "shadow"),
+            *TIMEOUTS,
+        )
 
 
 class TargetFormSet(BaseInlineFormSet):
     """A new target goes to the end of the list, unless it was dragged somewhere."""
+
+    def clean(self) -> None:
+        super().clean()
+        kept = [form for form in self.forms if form.has_changed() or form.instance.pk]
+        if self.instance.alias_of and any(form not in self.deleted_forms for form in kept):
+            raise forms.ValidationError(f"This route is an alias: {rules.NO_TARGETS_OF_ITS_OWN}.")
 
     def save_new(self, form: Any, commit: bool = True) -> Any:
         if form.cleaned_data.get("position") is None:
@@ -32,7 +57,8 @@ class TargetFormSet(BaseInlineFormSet):
 class TargetInline(TabularInline):
     model = Target
     formset = TargetFormSet
-    fields = ("provider", "model", "tier", "weight", "enabled", "position")
+    fields = ("provider", "model", "tier", "weight", "enabled", "terms", "position")
+    readonly_fields = ("terms",)
     ordering = ("position", "id")
     ordering_field = "position"
     hide_ordering_field = True
@@ -49,17 +75,54 @@ class TargetInline(TabularInline):
             fields["position"].initial, fields["position"].required = None, False
         return formset
 
+    @admin.display(description="Takes")
+    def terms(self, target: Target) -> str:
+        """What is said of a target beyond this line, with the way to the page where it can be changed."""
+        if target._state.adding:
+            return "all"
+        address = reverse("admin:routing_target_change", args=[target.pk])
+        return format_html('<a href="{}"><u>{}</u></a>', address, in_words(target) or "all")
+
+
+@admin.register(Target)
+class TargetAdmin(PublishingAdmin):
+    """One target with its conditions, shares and time limits; reached from its route."""
+
+    form = TargetForm
+    actions = None  # type: ignore[assignment]
+    readonly_fields = ("route",)
+    fieldsets = (
+        (None, {"fields": ("route", ("provider", "model"), ("tier", "weight"), "enabled")}),
+        ("Takes only some calls", {"fields": (CONDITIONS[:2], CONDITIONS[2:], ("max_context", "tag"))}),
+        ("Share of the calls", {"fields": (("share", "shadow"),)}),
+        ("Time limits", {"fields": (TIMEOUTS[:2], TIMEOUTS[2:])}),
+        ("This change", {"fields": ("why",)}),
+    )
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return False  # it has no list of its own
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def response_post_save_change(self, request: HttpRequest, obj: Target) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reverse("admin:routing_route_change", args=[obj.route_id]))
+
+    def response_delete(self, request: HttpRequest, obj_display: str, obj_id: int) -> HttpResponseRedirect:
+        return HttpResponseRedirect(reverse("admin:routing_route_changelist"))
+
 
 @admin.register(Route)
 class RouteAdmin(PublishingAdmin):
     form = RouteForm
     inlines = (TargetInline,)
-    list_display = ("name", "goes_to", "cache_lifetime", "state")
-    list_filter = ("enabled", "targets__provider")
-    search_fields = ("name", "description", "targets__model")
+    list_display = ("name", "team", "goes_to", "cache_lifetime", "state")
+    list_filter = ("enabled", "targets__provider", "default", "strategy")
+    search_fields = ("name", "team", "alias_of", "description", "targets__model")
     fieldsets = (
-        (None, {"fields": ("name", "enabled", "description")}),
-        ("Answers", {"fields": ("cache_ttl", "answer_as_asked")}),
+        (None, {"fields": (("name", "team"), "alias_of", ("enabled", "default"), "description")}),
+        ("Choice of the target", {"fields": (("strategy", "retries"), "sticky")}),
+        ("Answers", {"fields": (("cache_ttl", "answer_as_asked"),)}),
         ("This change", {"fields": ("why",)}),
     )
 
@@ -70,12 +133,14 @@ class RouteAdmin(PublishingAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         live = Target.objects.filter(route=form.instance, enabled=True, provider__enabled=True)
-        if form.instance.enabled and not live.exists():
+        if form.instance.enabled and not form.instance.alias_of and not live.exists():
             messages.warning(request, f"{form.instance} has no live target: who asks for it gets an error.")
 
     @admin.display(description="Goes to")
     def goes_to(self, route: Route) -> str:
         """Targets by tier: those that share one stand together, `then` leads to the next tier."""
+        if route.alias_of:
+            return f"where {route.alias_of} goes"
         tiers: dict[int, list[str]] = {}
         for target in route.targets.all():
             off = "" if target.enabled and target.provider.enabled else " (off)"
@@ -94,3 +159,23 @@ class RouteAdmin(PublishingAdmin):
         if route.cache_ttl is None:
             return "default"
         return f"{route.cache_ttl} s" if route.cache_ttl else "off"
+
+
+def in_words(target: Target) -> str:
+    """What a target takes and has of its own, in a few words."""
+    words = [f"{field.replace('_', ' ')} {getattr(target, field)}" for field in CONDITIONS if _is_set(target, field)]
+    if target.max_context is not None:
+        words.append(f"up to {target.max_context:,} tokens")
+    if target.tag:
+        words.append(target.tag)
+    if target.share is not None:
+        words.append(f"canary {target.share:g} %")
+    if target.shadow is not None:
+        words.append(f"shadow {target.shadow:g} %")
+    if any(getattr(target, timeout) is not None for timeout in TIMEOUTS):
+        words.append("own time limits")
+    return ", ".join(words)
+
+
+def _is_set(target: Target, field: str) -> bool:
+    return bool(getattr(target, field) != rules.ANY)

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from routing import document
 from routing.document import PROVIDER_FIELDS, ROUTE_FIELDS, TARGET_FIELDS, Document, DocumentError, Entry
 from routing.models import Provider, Route, Target
+from routing.readers import STORED
 
 _PROVIDER_COLUMNS = tuple(name for name in PROVIDER_FIELDS if name != "credential")
 _ROUTE_COLUMNS = tuple(name for name in ROUTE_FIELDS if name != "targets")
@@ -69,12 +70,13 @@ def _read_once() -> dict[str, Any] | None:
 def _provider_entry(row: dict[str, Any]) -> Entry:
     del row["id"]
     stored, variable = bool(row.pop("credential")), row.pop("credential_env")
-    credential = dict(document.STORED) if stored else ({"env": variable} if variable else None)
+    credential = dict(STORED) if stored else ({"env": variable} if variable else None)
     return {**row, "credential": credential}
 
 
 def _by_name(entries: list[Entry]) -> dict[str, Entry]:
-    return {entry["name"]: entry for entry in entries}
+    """Entries by what tells them apart: see routing.document.label."""
+    return {document.label(entry): entry for entry in entries}
 
 
 def _write_providers(wanted: list[Entry], present: Mapping[str, Entry], secrets: Mapping[str, str]) -> list[str]:
@@ -83,7 +85,7 @@ def _write_providers(wanted: list[Entry], present: Mapping[str, Entry], secrets:
     for entry in wanted:
         name = entry["name"]
         have = present.get(name)
-        keeps = entry["credential"] == document.STORED
+        keeps = entry["credential"] == STORED
         if keeps and have is not None:
             entry = {**entry, "credential": have["credential"]}
         if name not in secrets and have == entry:
@@ -99,7 +101,7 @@ def _write_provider(row: Provider, entry: Entry, secret: str | None) -> None:
         setattr(row, name, entry[name])
     if secret is not None:
         row.credential, row.credential_env = secret, ""
-    elif entry["credential"] != document.STORED:
+    elif entry["credential"] != STORED:
         row.credential, row.credential_env = "", (entry["credential"] or {}).get("env", "")
     try:
         row.full_clean(validate_unique=False)
@@ -109,35 +111,39 @@ def _write_provider(row: Provider, entry: Entry, secret: str | None) -> None:
 
 
 def _write_routes(wanted: list[Entry], present: Mapping[str, Entry]) -> None:
-    changed = [entry for entry in wanted if present.get(entry["name"]) != entry]
+    changed = [entry for entry in wanted if present.get(document.label(entry)) != entry]
     if not changed:
         return
     Route.objects.bulk_create(
         [Route(**{name: entry[name] for name in _ROUTE_COLUMNS}) for entry in changed],
         batch_size=500,
         update_conflicts=True,
-        unique_fields=["name"],
-        update_fields=[*(name for name in _ROUTE_COLUMNS if name != "name"), "updated_at"],
+        unique_fields=["name", "team"],
+        update_fields=[*(name for name in _ROUTE_COLUMNS if name not in {"name", "team"}), "updated_at"],
     )
     _write_targets(changed)
 
 
 def _write_targets(routes: list[Entry]) -> None:
     """Replace all targets of `routes`."""
-    ids = dict(Route.objects.values_list("name", "id"))
+    ids = {(name, team): pk for name, team, pk in Route.objects.values_list("name", "team", "id")}
     providers = dict(Provider.objects.values_list("name", "id"))
-    Target.objects.filter(route_id__in=[ids[entry["name"]] for entry in routes]).delete()
+    Target.objects.filter(route_id__in=[ids[entry["name"], entry["team"]] for entry in routes]).delete()
     rows = []
     for entry in routes:
         for position, target in enumerate(entry["targets"]):
             if target["provider"] not in providers:
-                raise RoutingRefused(f"route {entry['name']}: no provider is called {target['provider']!r}")
+                raise RoutingRefused(f"route {document.label(entry)}: no provider is called {target['provider']!r}")
             known = {name: target[name] for name in _TARGET_COLUMNS}
             provider_id = providers[target["provider"]]
-            rows.append(Target(route_id=ids[entry["name"]], provider_id=provider_id, position=position, **known))
+            rows.append(
+                Target(route_id=ids[entry["name"], entry["team"]], provider_id=provider_id, position=position, **known)
+            )
     Target.objects.bulk_create(rows, batch_size=500)
 
 
 def _remove_others(table: Document) -> None:
-    Route.objects.exclude(name__in=_by_name(table["routes"])).delete()
+    wanted = {(entry["name"], entry["team"]) for entry in table["routes"]}
+    others = [pk for name, team, pk in Route.objects.values_list("name", "team", "id") if (name, team) not in wanted]
+    Route.objects.filter(id__in=others).delete()
     Provider.objects.exclude(name__in=_by_name(table["providers"])).delete()

@@ -74,6 +74,7 @@ def test_it_drags_adds_publishes_and_undoes(route: Route, live_server: LiveServe
         page = browser.page
         browser.open(f"/admin/routing/route/{route.pk}/change/")
         handles = page.locator("#targets-data tbody.original .cursor-move")
+        handles.nth(1).scroll_into_view_if_needed()
         start, end = handles.nth(1).bounding_box(), handles.nth(0).bounding_box()
         page.mouse.move(start["x"] + 8, start["y"] + 8)
         page.mouse.down()

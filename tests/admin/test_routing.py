@@ -29,7 +29,8 @@ def provider_form(**values: Any) -> dict[str, Any]:
 
 
 def route_form(*targets: dict[str, Any], initial: int = 0, **values: Any) -> dict[str, Any]:
-    form = {"name": "gpt-4o", "enabled": "on", "targets-TOTAL_FORMS": len(targets), "targets-INITIAL_FORMS": initial}
+    form = {"name": "gpt-4o", "enabled": "on", "strategy": "weighted"}
+    form |= {"targets-TOTAL_FORMS": len(targets), "targets-INITIAL_FORMS": initial}
     for number, target in enumerate(targets):
         known = {"model": "", "tier": "0", "weight": "1", "enabled": "on", "position": ""} | target
         form |= {f"targets-{number}-{name}": value for name, value in known.items()}
@@ -77,6 +78,35 @@ def test_it_keeps_the_order_that_targets_were_dragged_into(root: Client) -> None
         "one/gpt-4o",
         "one/spare",
     ]
+
+
+def test_it_publishes_what_a_target_takes_from_its_own_page(root: Client) -> None:
+    route = rows.route("gpt-4o", rows.provider("one"))
+    target = route.targets.get()
+    address = reverse("admin:routing_target_change", args=[target.pk])
+    assert address in root.get(reverse("admin:routing_route_change", args=[route.pk])).content.decode()
+    form = {"provider": target.provider_id, "model": "m", "tier": "0", "weight": "1", "enabled": "on", "share": "5"}
+    form |= {"streaming": "any", "tools": "only", "images": "never", "json_schema": "any", "max_context": "8000"}
+    form |= {"tag": "tier=gold", "idle_timeout": "9"}
+    page = root.post(address, form, follow=True).content.decode()
+    assert "tools only, images never, up to 8,000 tokens, tier=gold, canary 5 %, own time limits" in page
+    (published,) = revisions()[-1].document["routes"][0]["targets"]
+    assert (published["tools"], published["max_context"], published["share"]) == ("only", 8000, 5.0)
+
+
+def test_it_takes_an_alias_and_a_teams_own_route(root: Client) -> None:
+    rows.route("gpt-4o", rows.provider("one"))
+    root.post(reverse("admin:routing_route_add"), route_form(name="smart", alias_of="gpt-4o"))
+    root.post(reverse("admin:routing_route_add"), route_form(name="gpt-4o", team="red", alias_of="smart"))
+    published = revisions()[-1].document["routes"]
+    assert [(each["name"], each["team"], each["alias_of"]) for each in published] == [
+        ("gpt-4o", "", ""),
+        ("gpt-4o", "red", "smart"),
+        ("smart", "", "gpt-4o"),
+    ]
+    target = {"provider": Provider.objects.get().pk}
+    page = root.post(reverse("admin:routing_route_add"), route_form(target, name="fast", alias_of="smart"))
+    assert "none of its own" in page.content.decode()
 
 
 def test_it_publishes_once_for_a_bulk_action_and_a_bulk_deletion(root: Client) -> None:

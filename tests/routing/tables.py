@@ -27,6 +27,7 @@ def target(name: str, *, tier: int = 0, weight: int = 1) -> Target:
 
 _words = st.text(alphabet="abz019.-_", min_size=1, max_size=8)
 _free_text = st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc")), max_size=20)
+_condition = st.sampled_from(["any", "only", "never"])
 _seconds = st.none() | st.floats(min_value=0.001, max_value=86_400, allow_nan=False)
 route_names = st.builds(lambda a, star, b: a + star + b, _words, st.sampled_from(["", "*"]), _words | st.just(""))
 
@@ -68,12 +69,24 @@ def _route(name: str, providers: list[str]) -> st.SearchStrategy[dict[str, Any]]
             "tier": st.integers(0, 2),
             "weight": st.integers(0, 9),
             "enabled": st.booleans(),
+            "streaming": _condition,
+            "tools": _condition,
+            "images": _condition,
+            "json_schema": _condition,
+            "max_context": st.none() | st.integers(0, 9000),
+            "tag": st.sampled_from(["", "tier=gold"]),
+            "share": st.none() | st.floats(0, 100),
+            "first_byte_timeout": _seconds,
         }
     )
     return st.fixed_dictionaries(
         {
             "name": st.just(name),
+            "team": st.sampled_from(["", "red"]),
             "enabled": st.booleans(),
+            "strategy": st.sampled_from(["weighted", "fastest", "cheapest"]),
+            "sticky": st.sampled_from(["", "user", "X-Session-Id"]),
+            "retries": st.none() | st.integers(0, 5),
             "cache_ttl": st.none() | st.integers(0, 99),
             "answer_as_asked": st.booleans(),
             "description": _free_text,

@@ -20,7 +20,16 @@ def test_it_writes_defaults_out_and_sorts_by_name() -> None:
     assert found["providers"][0]["base_url"] == "https://api.openai.com/v1"
     assert found["providers"][0]["connect_timeout"] is None
     assert [each["name"] for each in found["routes"]] == ["a", "b"]
-    assert found["routes"][0]["targets"] == [{"provider": "stub", "model": "", "tier": 0, "weight": 1, "enabled": True}]
+    (target,) = found["routes"][0]["targets"]
+    assert {name: target[name] for name in ("provider", "model", "tier", "weight", "enabled", "tools", "share")} == {
+        "provider": "stub",
+        "model": "",
+        "tier": 0,
+        "weight": 1,
+        "enabled": True,
+        "tools": "any",
+        "share": None,
+    }
 
 
 def test_it_keeps_the_order_of_targets() -> None:
@@ -59,6 +68,18 @@ def test_it_takes_words_for_numbers_and_switches() -> None:
         ({"routes": [{"name": "a", "targets": [{"provider": "stub", "weight": 1.5}]}]}, "target 1: weight: 1.5 is not"),
         ({"routes": [{"name": "a", "targets": [{"provider": "stub", "weight": True}]}]}, "weight: True is not a whole"),
         ({"routes": [{"name": "a", "targets": [{"provider": "stub", "model": "*"}]}]}, "target 1: upstream model '*'"),
+        ({"routes": [{"name": "a", "alias_of": "b*"}]}, "alias_of 'b*' has a '*', but 'a' is not a pattern"),
+        ({"routes": [{"name": "a", "alias_of": "a"}]}, "'a' would be an alias of itself"),
+        ({"routes": [{"name": "a", "alias_of": "b", "targets": [{"provider": "stub"}]}]}, "none of its own"),
+        ({"routes": [{"name": "a", "team": "red"}, {"name": "a", "team": "red"}]}, "routes has 'a (team red)' twice"),
+        ({"routes": [{"name": "a", "team": "r d"}]}, "team: 'r d' is no team"),
+        ({"routes": [{"name": "a", "sticky": "Authorization"}]}, "neither 'user' nor the name of a header"),
+        ({"routes": [{"name": "a", "strategy": "luck"}]}, "'luck' is none of weighted, fastest, cheapest"),
+        ({"routes": [{"name": "a", "retries": 6}]}, "outside 0 to 5"),
+        ({"routes": [{"name": "a", "targets": [{"provider": "stub", "tools": "yes"}]}]}, "none of any, only, never"),
+        ({"routes": [{"name": "a", "targets": [{"provider": "stub", "tag": "x"}]}]}, "write name=value"),
+        ({"routes": [{"name": "a", "targets": [{"provider": "stub", "share": 101}]}]}, "outside 0 to 100 percent"),
+        ({"routes": [{"name": "a", "targets": [{"provider": "stub", "share": 1, "shadow": 1}]}]}, "not both"),
         ({"routes": [{"name": "a", "targets": [{"model": "x"}]}]}, "target 1: provider: '' is no provider name"),
     ],
 )

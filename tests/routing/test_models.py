@@ -91,9 +91,27 @@ def test_it_refuses_what_is_no_model_name(name: str) -> None:
     assert list(complaints(Route(name=name))) == ["name"]
 
 
-def test_it_knows_no_two_routes_of_one_name() -> None:
+def test_it_knows_no_two_routes_of_one_name_for_the_same_callers() -> None:
     Route.objects.create(name="gpt-4")
-    assert "already exists" in complaints(Route(name="gpt-4"))["name"][0]
+    assert "already exists" in complaints(Route(name="gpt-4"))["__all__"][0]
+    Route(name="gpt-4", team="red").full_clean()
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"team": "the reds"}, "team", "is no team"),
+        ({"alias_of": "gpt-4"}, "alias_of", "an alias of itself"),
+        ({"alias_of": "x*"}, "alias_of", "is not a pattern"),
+        ({"sticky": "Cookie"}, "sticky", "neither 'user' nor"),
+        ({"retries": 9}, "retries", "outside 0 to 5"),
+        ({"strategy": "luck"}, "strategy", "not a valid choice"),
+    ],
+)
+def test_it_refuses_a_route_in_clear_words(fields: dict[str, Any], field: str, words: str) -> None:
+    said = complaints(Route(name="gpt-4", **fields))
+    assert list(said) == [field]
+    assert words in said[field][0]
 
 
 @pytest.mark.parametrize(
@@ -105,6 +123,11 @@ def test_it_knows_no_two_routes_of_one_name() -> None:
         ({"tier": -1}, "tier", ""),
         ({"weight": -1}, "weight", ""),
         ({"weight": 1_000_001}, "weight", "outside 0 to 1000000"),
+        ({"tools": "yes"}, "tools", "not a valid choice"),
+        ({"tag": "gold"}, "tag", "write name=value"),
+        ({"share": 101}, "share", "outside 0 to 100 percent"),
+        ({"share": 5, "shadow": 5}, "shadow", "not both"),
+        ({"idle_timeout": 0}, "idle_timeout", "idle timeout 0.0 is not a number of seconds"),
     ],
 )
 def test_it_refuses_a_target_in_clear_words(fields: dict[str, Any], field: str, words: str) -> None:

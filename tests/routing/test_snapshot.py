@@ -5,7 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.snapshot import MAX_ASKED, REMEMBERED, Snapshot, compile
+from routing.rules import DEFAULT_RETRIES
+from routing.snapshot import MAX_ASKED, REMEMBERED, Conditions, Limits, Snapshot, compile
 from tests.routing.tables import route_names, table
 
 LOCAL = {"name": "local", "kind": "openai-compatible", "base_url": "https://llm.example/v1"}
@@ -130,6 +131,22 @@ def test_it_carries_the_fields_of_the_document() -> None:
     assert (provider.free, provider.allow_private, provider.connect_timeout) == (True, True, 1.0)
     assert (provider.idle_timeout, provider.total_timeout) == (2.5, None)
     assert (found_route.cache_ttl, found_route.answer_as_asked) == (0, True)
+
+
+def test_it_carries_what_a_target_takes_and_its_time_limits() -> None:
+    terms = {"tools": "only", "max_context": 8000, "tag": "tier=gold", "share": 5, "idle_timeout": 3, "weight": 4}
+    snapshot = compiled({"name": "small", "targets": [{"provider": "local", "model": "m", **terms}]}, route("plain"))
+    (target,) = snapshot.routes[1].targets
+    assert target.conditions == Conditions(tools="only", max_context=8000, tag="tier=gold")
+    assert target.limits == Limits(idle_timeout=3.0)
+    assert (target.share, target.shadow, target.weight) == (5.0, None, 4)
+    (plain,) = snapshot.routes[0].targets
+    assert (plain.conditions, plain.limits) == (None, None)
+
+
+def test_it_retries_a_little_unless_told_otherwise() -> None:
+    snapshot = compiled(route("a"), route("b", retries=0), route("c", retries=3))
+    assert [each.retries for each in snapshot.routes] == [DEFAULT_RETRIES, 0, 3]
 
 
 def test_it_reads_documents_that_lack_newer_fields() -> None:

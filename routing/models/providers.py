@@ -1,7 +1,7 @@
-"""The routing table as rows: providers, routes and targets are the draft; revisions are what was published."""
+"""Providers as rows: a place we call, its address and its credential."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, Never
+from collections.abc import Iterable
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -10,6 +10,7 @@ from django.utils import timezone
 from routing import rules
 from routing.fields import EncryptedTextField, Sealed
 from routing.kinds import KINDS
+from routing.models.checking import collect
 
 TIMEOUTS = ("connect_timeout", "first_byte_timeout", "idle_timeout", "total_timeout")
 
@@ -102,15 +103,15 @@ class Provider(models.Model):
         errors: dict[str, str] = {}
         kind = KINDS.get(self.kind)
         self.base_url = (self.base_url or (kind.base_url if kind else "")).rstrip("/")
-        _collect(errors, "name", rules.check_provider_name, self.name)
-        _collect(errors, "base_url", self._check_address)
+        collect(errors, "name", rules.check_provider_name, self.name)
+        collect(errors, "base_url", self._check_address)
         if self.credential_env:
-            _collect(errors, "credential_env", self._check_variable)
+            collect(errors, "credential_env", self._check_variable)
         if self.forward_authorization:
-            _collect(errors, "forward_authorization", self._check_forwarding)
+            collect(errors, "forward_authorization", self._check_forwarding)
         for timeout in TIMEOUTS:
             label = timeout.replace("_", " ")
-            _collect(errors, timeout, rules.check_seconds, getattr(self, timeout), label)
+            collect(errors, timeout, rules.check_seconds, getattr(self, timeout), label)
         if errors:
             raise ValidationError(errors)
 
@@ -150,120 +151,3 @@ class Provider(models.Model):
         if self.has_stored_credential:
             raise ValueError("give either a credential or the name of a variable, not both")
         rules.check_variable_name(self.credential_env)
-
-
-class Route(models.Model):
-    """A model name or pattern that callers ask for."""
-
-    name = models.CharField(
-        max_length=rules.MAX_NAME, unique=True, help_text="A model name, or a pattern with one '*' such as gpt-4*."
-    )
-    enabled = models.BooleanField(default=True)
-    cache_ttl = models.PositiveIntegerField(
-        "cache lifetime", null=True, blank=True, help_text="Seconds; 0: no cache; empty: the default."
-    )
-    answer_as_asked = models.BooleanField(
-        default=False, help_text="The answer's 'model' is the name that was asked for, not the upstream's."
-    )
-    description = models.TextField(blank=True, default="")
-    created_at = models.DateTimeField(auto_now_add=True)
-    updated_at = models.DateTimeField(auto_now=True)
-
-    class Meta:
-        ordering = ("name",)
-
-    def __str__(self) -> str:
-        return self.name
-
-    def clean(self) -> None:
-        """Apply the rules of `routing.rules`. Raises ValidationError by field."""
-        errors: dict[str, str] = {}
-        _collect(errors, "name", rules.check_route_name, self.name)
-        _collect(errors, "cache_ttl", rules.check_whole, self.cache_ttl, rules.MAX_CACHE_TTL, "cache lifetime")
-        if errors:
-            raise ValidationError(errors)
-
-
-class Target(models.Model):
-    """One way to serve a route: provider, upstream model, tier and weight."""
-
-    route = models.ForeignKey(Route, on_delete=models.CASCADE, related_name="targets")
-    provider = models.ForeignKey(Provider, on_delete=models.PROTECT, related_name="targets")
-    model = models.CharField(
-        "upstream model",
-        max_length=rules.MAX_NAME,
-        blank=True,
-        default="",
-        help_text="Empty: the name that was asked for. In a pattern's target, '*' is what the pattern's '*' matched.",
-    )
-    tier = models.PositiveSmallIntegerField(default=0, help_text="Lower tiers are tried first.")
-    weight = models.PositiveIntegerField(
-        default=1, help_text="Share of the calls inside its tier; 0: only when the others of its tier failed."
-    )
-    position = models.PositiveIntegerField(default=0)
-    enabled = models.BooleanField(default=True)
-
-    class Meta:
-        ordering = ("position", "id")
-
-    def __str__(self) -> str:
-        return f"{self.provider.name}/{self.model or self.route.name}"
-
-    def clean(self) -> None:
-        """Apply the rules of `routing.rules`. Raises ValidationError by field."""
-        errors: dict[str, str] = {}
-        _collect(errors, "tier", rules.check_whole, self.tier, rules.MAX_TIER, "tier")
-        _collect(errors, "weight", rules.check_whole, self.weight, rules.MAX_WEIGHT, "weight")
-        if "route" in self._state.fields_cache or self.route_id is not None:
-            _collect(errors, "model", rules.check_target_model, self.route.name, self.model)
-        if errors:
-            raise ValidationError(errors)
-
-
-class RevisionImmutable(TypeError):
-    """A published revision was about to be changed or deleted."""
-
-
-class RevisionQuerySet(models.QuerySet["Revision"]):
-    """Revisions can be read and added, nothing else."""
-
-    def update(self, **kwargs: Any) -> Never:
-        raise RevisionImmutable("a published revision never changes")
-
-    def delete(self) -> Never:
-        raise RevisionImmutable("a published revision is never deleted")
-
-
-class Revision(models.Model):
-    """One published state of the routing table. Never changes; undoing is publishing an earlier document again."""
-
-    number = models.BigAutoField(primary_key=True)
-    document = models.JSONField()
-    note = models.TextField(blank=True, default="")
-    author = models.CharField(max_length=200, blank=True, default="")
-    at = models.DateTimeField(default=timezone.now, db_index=True)
-    diff = models.JSONField(default=list, blank=True, help_text="Changes to the revision before, as a list.")
-    restored_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
-
-    objects = RevisionQuerySet.as_manager()
-
-    class Meta:
-        ordering = ("-number",)
-
-    def __str__(self) -> str:
-        return f"revision {self.number}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise RevisionImmutable("a published revision never changes")
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> Never:
-        raise RevisionImmutable("a published revision is never deleted")
-
-
-def _collect(errors: dict[str, str], field: str, check: Callable[..., None], *args: Any) -> None:
-    try:
-        check(*args)
-    except ValueError as error:
-        errors[field] = str(error)

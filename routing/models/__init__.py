@@ -1,0 +1,18 @@
+"""The routing table as rows: providers, routes and targets are the draft; revisions are what was published."""
+
+from routing.models.providers import TIMEOUTS, Provider, kind_choices
+from routing.models.revisions import Revision, RevisionImmutable, RevisionQuerySet
+from routing.models.routes import Route, Target, condition_choices, strategy_choices
+
+__all__ = [
+    "TIMEOUTS",
+    "Provider",
+    "Revision",
+    "RevisionImmutable",
+    "RevisionQuerySet",
+    "Route",
+    "Target",
+    "condition_choices",
+    "kind_choices",
+    "strategy_choices",
+]
