@@ -98,6 +98,7 @@ class Reply:
     cache: str = "BYPASS"
     tokens_saved: int = 0
     attempts: list[str] = field(default_factory=list)
+    limits: tuple[tuple[bytes, bytes], ...] = ()  # the provider's rate-limit headers, in OpenAI's words too
     ignored: tuple[str, ...] = ()  # hints that the target's dialect has no word for
     # Called with the stream's bytes, as they came from the provider, once it is complete and settled.
     on_complete: list[Callable[["Reply", list[bytes]], None]] = field(default_factory=list)

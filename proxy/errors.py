@@ -117,6 +117,7 @@ class UpstreamError(GatewayError):
     origin = "upstream"
     try_next = True
     sent = True  # whether the provider may have seen the request
+    limits: tuple[tuple[bytes, bytes], ...] = ()  # its rate-limit headers
 
     def __init__(
         self,
@@ -195,5 +196,6 @@ class AllTargetsFailed(UpstreamError):
             type=last._type,
             upstream_status=last.upstream_status,
         )
+        self.limits = last.limits
         if all(failure.origin == "gateway" for failure in failures.values()):
             self.origin = "gateway"

@@ -28,7 +28,7 @@ from proxy.native import send as native
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Outgoing
 from proxy.requestlog import RequestLog
-from proxy.upstream import Upstream, without_private
+from proxy.upstream import Upstream, limits_of, without_private
 from proxy.ways import Way
 from routing.decide import order
 from routing.health import Health
@@ -161,6 +161,7 @@ class Gateway:
             response = await self.upstream.open(target, out, ADAPTERS[target.provider.kind])
             tried = [each.target for each in call.entry.attempts]
             reply = Reply(target.provider.name, target.name, attempts=tried, ignored=out.ignored)
+            reply.limits = limits_of(response)
             if call.asked.stream:
                 await self._begin_stream(call, attempt, target, way, response, reply)
             else:

@@ -104,6 +104,10 @@ class Inbound(httpx.Response):
         self.default_encoding = "utf-8"
         self._raw, self._request = answer.raw_headers, request
 
+    @property
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        return self._raw
+
     @cached_property
     def headers(self) -> httpx.Headers:  # type: ignore[override]
         return httpx.Headers(list(self._raw))

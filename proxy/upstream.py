@@ -6,10 +6,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from proxy import limits
 from proxy.errors import UpstreamError, UpstreamLost, UpstreamTimeout, UpstreamUnreachable
 from proxy.providers.base import Adapter, Outgoing
 from proxy.providers.stub import StubTransport
-from proxy.transport import AiohttpTransport, Body, ForbiddenAddress, Outbound, Passed, Rule, set_read_timeout
+from proxy.transport import AiohttpTransport, Body, ForbiddenAddress, Inbound, Outbound, Passed, Rule, set_read_timeout
 from routing.snapshot import Provider, Target
 
 ERROR_BYTES = 64 * 1024  # more of an error answer is not read
@@ -55,16 +56,18 @@ class Upstream:
 
         Raises UpstreamError for anything else: no connection, no answer in time, an error status.
         """
-        provider, limits = target.provider, self.timeouts(target.provider)
+        provider, wait = target.provider, self.timeouts(target.provider)
         transport = self._by_kind.get(provider.kind) or self._transport(provider)
-        request = Outbound(out.url, out.headers, out.body, {"connect": limits.connect, "read": limits.first_byte})
+        request = Outbound(out.url, out.headers, out.body, {"connect": wait.connect, "read": wait.first_byte})
         try:
             response = await transport.handle_async_request(request)
         except httpx.TransportError as error:
             raise translated(error, provider.name) from error
         if response.status_code != 200:
-            raise adapter.error(response.status_code, response.headers, await self._error_body(response), target)
-        set_read_timeout(response, limits.idle)
+            refused = adapter.error(response.status_code, response.headers, await self._error_body(response), target)
+            refused.limits = limits_of(response)
+            raise refused
+        set_read_timeout(response, wait.idle)
         return response
 
     async def pass_on(self, provider: Provider, method: str, out: Outgoing) -> httpx.Response:
@@ -72,14 +75,14 @@ class Upstream:
 
         Raises UpstreamError if there is none.
         """
-        limits = self.timeouts(provider)
-        wait = {"connect": limits.connect, "read": limits.first_byte}
+        patience = self.timeouts(provider)
+        wait = {"connect": patience.connect, "read": patience.first_byte}
         transport = self._by_kind.get(provider.kind) or self._transport(provider)
         try:
             response = await transport.handle_async_request(Passed(method, out.url, out.headers, out.body, wait))
         except httpx.TransportError as error:
             raise translated(error, provider.name) from error
-        set_read_timeout(response, limits.idle)
+        set_read_timeout(response, patience.idle)
         return response
 
     async def read(self, response: httpx.Response, provider: Provider) -> bytes:
@@ -122,6 +125,11 @@ class Upstream:
     async def aclose(self) -> None:
         for transport in self._by_rule.values():
             await transport.aclose()
+
+
+def limits_of(response: httpx.Response) -> limits.Pairs:
+    """Return the provider's rate-limit headers, without httpx's dear form of all of them."""
+    return limits.told(response.raw_headers if isinstance(response, Inbound) else response.headers.raw)
 
 
 def without_private(error: UpstreamError, provider: Provider) -> UpstreamError:

@@ -24,7 +24,9 @@ EVENTS = [
 NO_SNIFF = (b"x-content-type-options", b"nosniff")
 EXPOSED = (
     b"x-qlite-id, x-request-id, x-provider, x-cache, x-request-cost, x-tokens-saved, x-error-origin, x-qlite-target,"
-    b" x-qlite-attempts, x-qlite-ignored, retry-after"
+    b" x-qlite-attempts, x-qlite-ignored, retry-after, x-ratelimit-limit-requests, x-ratelimit-limit-tokens,"
+    b" x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests,"
+    b" x-ratelimit-reset-tokens"
 )
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
@@ -97,6 +99,7 @@ def replied(request: GatewayRequest, reply: Reply) -> Answer:
         pairs.append((b"x-qlite-attempts", safe(", ".join(reply.attempts))))
     if ignored := reply.ignored + (request.call.unkept if request.call else ()):
         pairs.append((b"x-qlite-ignored", safe(", ".join(ignored))))
+    pairs += reply.limits
     if reply.cache == "HIT":
         pairs.append((b"x-tokens-saved", b"%d" % reply.tokens_saved))
     if reply.stream is not None:
@@ -110,6 +113,7 @@ def failed(request: GatewayRequest, error: GatewayError) -> Answer:
     pairs = [JSON, (b"x-error-origin", error.origin.encode())]
     if error.retry_after is not None:
         pairs.append((b"retry-after", b"%d" % error.retry_after))
+    pairs += getattr(error, "limits", ())
     if error.status == 401:
         pairs.append((b"www-authenticate", b"Bearer"))
     if error.code == "insufficient_quota":
