@@ -189,4 +189,4 @@ def _settle(attempt: Attempt, status: str, usage: Usage, price: Pricing, *, esti
     charge = price(attempt, usage)
     attempt.status, attempt.http_status, attempt.usage = status, 200, usage.as_dict()
     attempt.usage_source = "estimated" if estimated else "provider"
-    attempt.price_id, attempt.cost_status, attempt.cost_nano = charge.price_id, charge.status, charge.cost_nano
+    attempt.charged(charge)

@@ -5,18 +5,20 @@ nano-USD per million units, so an amount in USD per million tokens times 1e9.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from operator import attrgetter, mul
+from typing import Any
 
-MILLION = 1_000_000
+from accounts.rates import STANDARD, Service, Step, Steps, Tier, compiled, cost, shared_out
+
 REMEMBERED = 4096
 FOREVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Units of one answer, by class."""
+    """Units of one answer, by class, and the service tier that the answer says it was served in."""
 
     input: int = 0
     cached_input: int = 0
@@ -31,6 +33,7 @@ class Usage:
     image_output: int = 0
     seconds: int = 0
     searches: int = 0
+    service_tier: str = field(default="", compare=False)
 
     def as_dict(self) -> dict[str, int]:
         """The classes that are not zero."""
@@ -45,7 +48,13 @@ class Usage:
         return sum(_tokens_out(self))
 
 
-UNITS = tuple(each.name for each in fields(Usage))
+def tier_said(word: Any) -> str:
+    """Return the service tier that a request or an answer names, "" where it names none."""
+    return word[:32].lower() if isinstance(word, str) else ""
+
+
+UNITS = tuple(each.name for each in fields(Usage) if each.name != "service_tier")
+REQUESTS = UNITS.index("requests")
 TOKENS_IN = ("input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "image_input")
 TOKENS_OUT = ("output", "reasoning", "audio_output", "image_output")
 _counts, _tokens_in, _tokens_out = attrgetter(*UNITS), attrgetter(*TOKENS_IN), attrgetter(*TOKENS_OUT)
@@ -73,7 +82,10 @@ def rate_of(unit: str, given: Mapping[str, int]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One version of a price. `provider` and `kind` may be '' for any; `model` may end in a *."""
+    """One version of a price. `provider` and `kind` may be '' for any; `model` may end in a *.
+
+    A service tier that `services` does not name costs what the standard one does.
+    """
 
     id: int
     provider: str
@@ -81,46 +93,68 @@ class Price:
     model: str
     effective_from: float
     nano_per_million: Mapping[str, int]
-    rates: tuple[int, ...] = field(init=False, repr=False, compare=False)
-    missing: frozenset[str] = field(init=False, repr=False, compare=False)
+    tiers: tuple[Tier, ...] = ()
+    services: Mapping[str, Service] = field(default_factory=dict)
+    steps: Steps = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        rates = [rate_of(unit, self.nano_per_million) for unit in UNITS]
-        missing = {unit for unit, rate in zip(UNITS, rates, strict=True) if rate is None}
-        object.__setattr__(self, "rates", tuple(rate or 0 for rate in rates))
-        object.__setattr__(self, "missing", frozenset(missing))
+        steps = compiled(UNITS, rate_of, self.nano_per_million, self.tiers, self.services)
+        object.__setattr__(self, "steps", steps)
+
+    def step(self, usage: Usage, service_tier: str = STANDARD) -> Step:
+        """Return the rates for an answer of this size in this service tier."""
+        steps = self.steps.get(service_tier) or self.steps[STANDARD]
+        if len(steps) == 1:
+            return steps[0]
+        size = usage.tokens_in
+        return next(step for step in steps if size > step.above)
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What was asked of the price book: the version, `priced`, `free` or `unpriced`, and the amount in nano-USD."""
+    """What was asked of the price book: the version, `priced`, `free` or `unpriced`, and the amount in nano-USD.
+
+    `amounts` is the same by class, adding up to it.
+    """
 
     price_id: int | None
     status: str
     cost_nano: int
+    amounts: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
-def cost_nano(usage: Usage, price: Price) -> int:
+def cost_nano(usage: Usage, price: Price, service_tier: str = STANDARD) -> int:
     """Return the cost in nano-USD: one sum, one rounding, half-even.
 
     Raises ValueError for counts below zero and TypeError for anything but integers.
     """
-    counts = _counts(usage)
-    millionths = sum(map(mul, counts, price.rates))
-    if type(millionths) is not int:
-        raise TypeError(f"money is counted in integers: {usage} at {price}")
-    if min(counts) < 0 or millionths < 0:
-        raise ValueError(f"units and prices are never below zero: {usage} at {price}")
-    whole, rest = divmod(millionths, MILLION)
-    return whole + (rest * 2 > MILLION or (rest * 2 == MILLION and whole & 1))
+    step = price.step(usage, service_tier)
+    return cost(_products(_counts(usage), step), step.per)
 
 
-def lacks(price: Price, usage: Usage) -> bool:
-    """Say whether something was used that the price has no amount for. A request is free beside what it used."""
-    used = usage.as_dict()
-    if len(used) > 1:
-        used.pop("requests", None)
-    return not price.missing.isdisjoint(used)
+def _products(counts: Sequence[int], step: Step) -> list[int]:
+    products = list(map(mul, counts, step.rates))
+    if type(sum(products)) is not int:
+        raise TypeError(f"money is counted in integers: {counts} at {step}")
+    if min(counts) < 0 or min(products) < 0:
+        raise ValueError(f"units and prices are never below zero: {counts} at {step}")
+    return products
+
+
+def _lacks(counts: Sequence[int], step: Step) -> bool:
+    """Say whether something was used that there is no amount for. A request is free beside what it used."""
+    lacking = [place for place in step.missing if counts[place]]
+    return bool(lacking) and (lacking != [REQUESTS] or sum(map(bool, counts)) == 1)
+
+
+def charged(price: Price, usage: Usage, service_tier: str = STANDARD) -> Charge:
+    """Price one attempt at one version: `unpriced` where it used what the version has no amount for."""
+    counts, step = _counts(usage), price.step(usage, service_tier)
+    if _lacks(counts, step):
+        return Charge(None, "unpriced", 0)
+    products = _products(counts, step)
+    total = cost(products, step.per)
+    return Charge(price.id, "priced", total, shared_out(UNITS, products, step.per, total))
 
 
 class Book:
@@ -156,14 +190,22 @@ class Book:
         """Return the exact names of models that this kind of provider has a price for, sorted."""
         return sorted({model for _, k, model in self._versions if k == kind and model[-1:] != "*"})
 
-    def charge(self, provider: str, kind: str, model: str, usage: Usage, *, at: float, free: bool = False) -> Charge:
+    def charge(
+        self,
+        provider: str,
+        kind: str,
+        model: str,
+        usage: Usage,
+        *,
+        at: float,
+        free: bool = False,
+        service_tier: str = STANDARD,
+    ) -> Charge:
         """Price one attempt. A `free` provider costs nothing; a model without a price is `unpriced`, never free."""
         if free:
             return Charge(None, "free", 0)
         price = self.find(provider, kind, model, at)
-        if price is None or (price.missing and lacks(price, usage)):
-            return Charge(None, "unpriced", 0)
-        return Charge(price.id, "priced", cost_nano(usage, price))
+        return Charge(None, "unpriced", 0) if price is None else charged(price, usage, service_tier)
 
     def _look_up(self, provider: str, kind: str, model: str, at: float) -> tuple[float, float, Price | None]:
         """Return the price and the span of time in which this answer holds."""

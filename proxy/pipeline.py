@@ -143,7 +143,7 @@ class ExactCache:
             provider=attempt.provider,
             kind=attempt.kind,
             served_model=attempt.model,
-            usage=Usage(**(attempt.usage or {})),
+            usage=Usage(**(attempt.usage or {}), service_tier=attempt.service_tier),
             free=attempt.cost_status == "free",
             created_at=now,
             expires_at=now + ttl,
@@ -160,7 +160,13 @@ class ExactCache:
         entry.cached, entry.provider, entry.model = True, found.provider, found.served_model
         entry.cost_status, entry.tokens_saved = "free", found.usage.tokens_in + found.usage.tokens_out
         entry.saved_nano = gateway.book.charge(
-            found.provider, found.kind, found.served_model, found.usage, at=entry.at, free=found.free
+            found.provider,
+            found.kind,
+            found.served_model,
+            found.usage,
+            at=entry.at,
+            free=found.free,
+            service_tier=found.usage.service_tier,
         ).cost_nano
         reply = Reply(
             found.provider, f"{found.provider}/{found.served_model}", cache="HIT", tokens_saved=entry.tokens_saved

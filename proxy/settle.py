@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from accounts.ledger.entry import Attempt, totals
 from accounts.ledger.journal import JournalUnavailable
-from accounts.prices import Usage
+from accounts.prices import Usage, tier_said
 from proxy.call import Call
 from proxy.errors import GatewayError, Unavailable, UpstreamError
 from routing.snapshot import Target
@@ -33,6 +33,7 @@ def open_attempt(gateway: "Gateway", call: Call, target: Target) -> Attempt:
         # Recovery after a crash prices an open attempt by this, see accounts.ledger.recover.
         cost_status="free" if _is_free(target) else "none",
         started_at=gateway.clock(),
+        service_tier=_tier_asked(call),
     )
     entry.attempts.append(attempt)
     try:
@@ -64,10 +65,17 @@ def price_attempt(gateway: "Gateway", attempt: Attempt, target: Target, usage: U
     attempt.usage = usage.as_dict() if usage else None
     if usage is None:
         return
+    attempt.service_tier = usage.service_tier or attempt.service_tier
     charge = gateway.book.charge(
-        attempt.provider, attempt.kind, attempt.model, usage, at=attempt.started_at, free=_is_free(target)
+        attempt.provider,
+        attempt.kind,
+        attempt.model,
+        usage,
+        at=attempt.started_at,
+        free=_is_free(target),
+        service_tier=attempt.service_tier,
     )
-    attempt.price_id, attempt.cost_status, attempt.cost_nano = charge.price_id, charge.status, charge.cost_nano
+    attempt.charged(charge)
 
 
 def answered(
@@ -126,6 +134,14 @@ def close(
 def cost_of(call: Call) -> int | None:
     """Return what the whole request cost in nano-USD, None where a price is missing."""
     return None if call.entry.cost_status == "unpriced" else call.entry.cost_nano
+
+
+def _tier_asked(call: Call) -> str:
+    """Return the service tier that the request names, in the words of OpenAI, Gemini or Anthropic."""
+    asked = call.asked.body
+    if asked.get("speed") == "fast":
+        return "fast"
+    return tier_said(asked.get("service_tier") or asked.get("serviceTier"))
 
 
 def _is_free(target: Target) -> bool:

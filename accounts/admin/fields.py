@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from accounts import money
+from accounts import money, scales
 
 
 class UsdField(forms.CharField):
@@ -33,6 +33,35 @@ class UsdField(forms.CharField):
             return bool(self.to_python(data) != initial)
         except ValidationError:
             return True
+
+
+class ScaleField(forms.CharField):
+    """Tiers of a price, one a line as `accounts.scales` reads them; behind it what the row stores."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"})
+
+    def __init__(self, *, services: bool, **kwargs: Any) -> None:
+        self.services = services
+        super().__init__(required=False, **kwargs)
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value) or ""
+        try:
+            if self.services:
+                return scales.as_services(scales.read_services(text))
+            return scales.as_tiers(scales.read_tiers(text))
+        except scales.NotAScale as error:
+            raise ValidationError(str(error)) from None
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str) or value is None:
+            return value
+        if self.services:
+            return scales.write_services(scales.services_of(value))
+        return scales.write_tiers(scales.tiers_of(value))
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((self.prepare_value(initial) or "") != (data or ""))
 
 
 class LinesField(forms.CharField):

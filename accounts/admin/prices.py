@@ -11,12 +11,14 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from accounts import scales
 from accounts.admin.base import ModelAdmin, ModelForm, badge
-from accounts.admin.fields import UsdField, short_usd
+from accounts.admin.fields import ScaleField, UsdField, short_usd
 from accounts.models import Price
 from accounts.models.prices import AMOUNTS
 
 WHOSE = ("provider", "kind", "model")
+SCALES = ("tiers", "services")
 # What an amount that is not given stands for.
 WITHOUT = {
     "cached_input": "as input",
@@ -52,10 +54,20 @@ class PriceForm(ModelForm):
     requests = _amount("requests")
     seconds = _amount("seconds")
     searches = _amount("searches")
+    tiers = ScaleField(
+        services=False,
+        label="Long prompts",
+        help_text="One a line, for the whole answer from so many input tokens on. above 200000: input 6, output 22.5",
+    )
+    services = ScaleField(
+        services=True,
+        label="Service tiers",
+        help_text="One a line. batch: 0.5, or priority: input 5, output 30. Those not named cost the standard.",
+    )
 
     class Meta:
         model = Price
-        fields = (*WHOSE, "effective_from", *AMOUNTS, "source", "note")
+        fields = (*WHOSE, "effective_from", *AMOUNTS, *SCALES, "source", "note")
         widgets = {"source": forms.Textarea(attrs={"rows": 2}), "note": forms.Textarea(attrs={"rows": 2})}
 
 
@@ -81,11 +93,12 @@ class PriceAdmin(ModelAdmin):
                 )
             },
         ),
+        ("Long prompts and service tiers", {"fields": SCALES}),
         ("Where it comes from", {"fields": ("source", "note")}),
     )
     shown_fieldsets = (
         ("Whose price", {"fields": ("model", ("provider", "kind"), ("effective_from", "state"), "supersede")}),
-        ("US dollars a million units", {"fields": ("amounts",)}),
+        ("US dollars a million units", {"fields": ("amounts", "scales")}),
         ("Where it comes from", {"fields": ("source", "note", ("created_at", "created_by"))}),
     )
 
@@ -104,7 +117,7 @@ class PriceAdmin(ModelAdmin):
         """Prefill from an existing version, `?from=ID`; the new one takes effect now unless another date is entered."""
         text = request.GET.get("from", "")
         former = Price.objects.filter(pk=int(text)).first() if text.isdecimal() and len(text) < 18 else None
-        copied = {name: getattr(former, name) for name in (*WHOSE, *AMOUNTS)} if former else {}
+        copied = {name: getattr(former, name) for name in (*WHOSE, *AMOUNTS, *SCALES)} if former else {}
         return {"effective_from": timezone.now().replace(second=0, microsecond=0), **copied}
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -150,6 +163,13 @@ class PriceAdmin(ModelAdmin):
             '<table class="ql-table">{}</table>',
             format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows),
         )
+
+    @admin.display(description="Tiers")
+    def scales(self, price: Price) -> SafeString | str:
+        lines = [scales.write_tiers(scales.tiers_of(price.tiers))]
+        lines.append(scales.write_services(scales.services_of(price.services)))
+        written = "\n".join(line for line in lines if line)
+        return format_html("<pre>{}</pre>", written) if written else "none"
 
     @admin.display(description="To change it")
     def supersede(self, price: Price) -> SafeString:

@@ -1,5 +1,7 @@
 """Request records in the admin: found quickly among millions, corrected by an adjustment, never changed."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import admin, messages
@@ -46,11 +48,12 @@ class AttemptInline(Looked):
 
     @admin.display(description="Units")
     def units(self, attempt: AttemptRecord) -> str:
-        return units_of(attempt)
+        return units_of(attempt, attempt.amounts)
 
     @admin.display(description="Cost")
     def cost(self, attempt: AttemptRecord) -> str:
-        return f"{shown(attempt.cost_nano)} ({attempt.cost_status})"
+        tier = f", {attempt.service_tier}" if attempt.service_tier else ""
+        return f"{shown(attempt.cost_nano)} ({attempt.cost_status}{tier})"
 
     @admin.display(description="Took")
     def took(self, attempt: AttemptRecord) -> str:
@@ -246,9 +249,11 @@ class RequestRecordAdmin(ModelAdmin):
         return f"{shown(record.saved_nano)} ({record.tokens_saved:,} tokens)"
 
 
-def units_of(row: RequestRecord | AttemptRecord) -> str:
+def units_of(row: RequestRecord | AttemptRecord, amounts: Mapping[str, int] = MappingProxyType({})) -> str:
+    """Return what was used by class, each with what it cost where `amounts` say so."""
     counted = [(name, getattr(row, name)) for name in UNITS if getattr(row, name, 0)]
-    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counted) or "none"
+    costs = {name: f" = {shown(amount)}" for name, amount in amounts.items()}
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}{costs.get(name, '')}" for name, count in counted) or "none"
 
 
 def attribution_of(adjustment: Adjustment) -> str:

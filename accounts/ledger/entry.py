@@ -5,11 +5,13 @@ microseconds.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import orjson
+
+from accounts.prices import Charge
 
 
 @dataclass(slots=True)
@@ -31,6 +33,13 @@ class Attempt:
     cost_status: str = "none"
     cost_nano: int = 0
     latency_us: int | None = None
+    service_tier: str = ""  # as the answer says, or, where it says nothing, as it was asked for
+    amounts: Mapping[str, int] = field(default_factory=dict)  # nano-USD by unit class, together cost_nano
+
+    def charged(self, charge: Charge) -> None:
+        """Put on it what the price book said."""
+        self.price_id, self.cost_status = charge.price_id, charge.status
+        self.cost_nano, self.amounts = charge.cost_nano, charge.amounts
 
 
 @dataclass(slots=True)

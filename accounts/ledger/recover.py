@@ -60,8 +60,7 @@ def interrupt(entry: Entry, price: Pricing) -> None:
         attempt.status, attempt.error = "interrupted", "process_died"
         if attempt.usage_source == "none":
             attempt.usage, attempt.usage_source = {"input": -(-entry.prompt_bytes // BYTES_PER_TOKEN)}, "estimated"
-        charge = price(attempt, Usage(**(attempt.usage or {})))
-        attempt.price_id, attempt.cost_status, attempt.cost_nano = charge.price_id, charge.status, charge.cost_nano
+        attempt.charged(price(attempt, Usage(**(attempt.usage or {}), service_tier=attempt.service_tier)))
     billed = any(attempt.status == "interrupted" for attempt in entry.attempts)
     entry.status, entry.error = ("interrupted" if billed else "failed"), "process_died"
     totals(entry)
@@ -72,7 +71,15 @@ def pricing(book: Book) -> Pricing:
 
     def price(attempt: Attempt, usage: Usage) -> Charge:
         free = attempt.cost_status == "free"
-        return book.charge(attempt.provider, attempt.kind, attempt.model, usage, at=attempt.started_at, free=free)
+        return book.charge(
+            attempt.provider,
+            attempt.kind,
+            attempt.model,
+            usage,
+            at=attempt.started_at,
+            free=free,
+            service_tier=attempt.service_tier,
+        )
 
     return price
 

@@ -130,6 +130,8 @@ class AttemptRecord(Units):
     )
     started_at = models.DateTimeField()
     latency_us = models.BigIntegerField(null=True)
+    service_tier = text(32)
+    amounts = models.JSONField(default=dict, help_text="Nano-USD by unit class; together they are the cost.")
 
     class Meta:
         ordering = ["request", "number"]

@@ -5,6 +5,8 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import models
 
+from accounts import scales
+
 AMOUNTS = (
     "input",
     "cached_input",
@@ -22,7 +24,7 @@ AMOUNTS = (
 )
 # A price without any of these prices nothing.
 FIRST = ("input", "image_output", "requests", "seconds")
-FROZEN = ("provider", "kind", "model", "effective_from", *AMOUNTS)
+FROZEN = ("provider", "kind", "model", "effective_from", *AMOUNTS, "tiers", "services")
 
 
 def amount(help_text: str = "") -> Any:
@@ -48,6 +50,8 @@ class Price(models.Model):
     requests = amount("Per million requests. Empty: nothing.")
     seconds = amount("Per million seconds of sound or of work.")
     searches = amount("Per million searches.")
+    tiers = models.JSONField(default=list, blank=True, help_text="Other amounts for long prompts.")
+    services = models.JSONField(default=dict, blank=True, help_text="Factors or amounts of service tiers.")
     source = models.TextField(blank=True, help_text="Where the figures come from.")
     note = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -71,6 +75,10 @@ class Price(models.Model):
         """Raises ValidationError with a sentence for the person at the form."""
         if all(getattr(self, name) is None for name in FIRST):
             raise ValidationError("A price needs at least an amount for input, image output, requests or seconds.")
+        try:
+            scales.tiers_of(self.tiers), scales.services_of(self.services)
+        except scales.NotAScale as error:
+            raise ValidationError(str(error)) from None
         if "*" in self.model[:-1]:
             raise ValidationError({"model": "A * may stand only at the end."})
         self._refuse_edit()

@@ -113,7 +113,7 @@ def record(request: HttpRequest, who: Viewer, pk: UUID) -> HttpResponse:
         "line": line,
         "stands": standing(found),
         "units": units(found),
-        "attempts": [(each, units(each)) for each in found.attempts.all()],
+        "attempts": [(each, priced_units(each)) for each in found.attempts.all()],
         "adjustments": [each for each in line.postings if each.adjustment],
     }
     return show(request, who, "reports/record.html", context)
@@ -157,6 +157,11 @@ def narrowed(query: dict[str, str], value: str) -> dict[str, str]:
     if query["group"] != "day":
         return query | {query["group"]: value}
     return {name: each for name, each in query.items() if name != "month"} | {"from": value, "to": value}
+
+
+def priced_units(attempt: Any) -> list[tuple[str, int, int | None]]:
+    """The same with what each class cost in nano-USD, None where that is not known."""
+    return [(name, count, attempt.amounts.get(name.replace(" ", "_"))) for name, count in units(attempt)]
 
 
 def units(row: Any) -> list[tuple[str, int]]:

@@ -46,7 +46,20 @@ REQUEST = (
     "tags",
     *FACTS,
 )
-ATTEMPT = ("number", "provider", "kind", "model", "target", "http_status", "error", "price_id", "latency_us", *FACTS)
+ATTEMPT = (
+    "number",
+    "provider",
+    "kind",
+    "model",
+    "target",
+    "http_status",
+    "error",
+    "price_id",
+    "service_tier",
+    "amounts",
+    "latency_us",
+    *FACTS,
+)
 ADJUSTMENT = ("author", "reason", "external_ref", "cost_nano_delta", "team", "cost_centre", "owner")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts import prices
+from accounts import prices, scales
 from accounts.models import Price
 from accounts.money import nano
 from accounts.prices import UNITS, Book
@@ -17,7 +17,7 @@ SHIPPED = Path(__file__).parent.parent / "prices.json"
 
 def load_book() -> Book:
     """Return all versions of all prices, ready for lookups."""
-    names = ("id", "provider", "kind", "model", "effective_from", *UNITS)
+    names = ("id", "provider", "kind", "model", "effective_from", "tiers", "services", *UNITS)
     return Book(_plain(row) for row in Price.objects.order_by("effective_from", "id").values_list(*names))
 
 
@@ -46,9 +46,11 @@ def _seeded(row: dict[str, str], source: str) -> bool:
 
 
 def _plain(row: tuple[Any, ...]) -> prices.Price:
-    id, provider, kind, model, since, *amounts = row
+    id, provider, kind, model, since, tiers, services, *amounts = row
     given = {unit: amount for unit, amount in zip(UNITS, amounts, strict=True) if amount is not None}
-    return prices.Price(id, provider, kind, model, since.timestamp(), given)
+    return prices.Price(
+        id, provider, kind, model, since.timestamp(), given, scales.tiers_of(tiers), scales.services_of(services)
+    )
 
 
 def _refuse(text: str) -> float:

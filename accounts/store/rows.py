@@ -64,6 +64,8 @@ ATTEMPT = (
     "cost_nano",
     "started_at",
     "latency_us",
+    "service_tier",
+    "amounts",
 )
 Row = tuple[Any, ...]
 Body = dict[str, Any]
@@ -134,7 +136,8 @@ def attempt_row(id: str, attempt: Body, stamp: Stamp) -> Row:
     usage = attempt["usage"] or {}
     units = [usage.get(unit, 0) for unit in UNITS]
     maybe = [attempt["http_status"], attempt["price_id"], attempt["latency_us"]]
-    _check_whole(units, [attempt["number"], attempt["cost_nano"]], maybe)
+    amounts = attempt.get("amounts") or {}
+    _check_whole([*units, *amounts.values()], [attempt["number"], attempt["cost_nano"]], maybe)
     return (
         id,
         attempt["number"],
@@ -152,6 +155,8 @@ def attempt_row(id: str, attempt: Body, stamp: Stamp) -> Row:
         attempt["cost_nano"],
         stamp(datetime.fromtimestamp(attempt["started_at"], UTC)),
         attempt["latency_us"],
+        attempt.get("service_tier", "")[:32],
+        orjson.dumps(amounts).decode(),
     )
 
 

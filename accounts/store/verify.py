@@ -46,6 +46,12 @@ FAULTS = {
         WHERE r.id IS NULL""",
 }
 
+# The amounts of an attempt by class, as the database reads them. Attempts that cost nothing have none.
+PARTS = {
+    "sqlite": "SELECT SUM(value) FROM json_each(a.amounts)",
+    "postgresql": "SELECT SUM(value::bigint) FROM jsonb_each_text(a.amounts)",
+}
+
 
 def verify(journals: Path) -> list[str]:
     """Return what is wrong, a sentence for each row or fault; nothing when all is well."""
@@ -81,7 +87,10 @@ def _triggers() -> Iterator[str]:
 
 
 def _faults() -> Iterator[str]:
-    for sentence, query in FAULTS.items():
+    parts = f"""
+        SELECT request_id FROM accounts_attemptrecord a
+        WHERE CAST(a.amounts AS TEXT) <> '{{}}' AND a.cost_nano <> ({PARTS[connection.vendor]})"""  # noqa: S608
+    for sentence, query in {**FAULTS, "request {}: an attempt's amounts are not its cost": parts}.items():
         yield from _named(sentence, query)
 
 

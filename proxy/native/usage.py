@@ -36,13 +36,14 @@ def reported(body: Any) -> Usage | None:
 
 def _of(said: Mapping[str, Any], holder: Mapping[str, Any]) -> Usage | None:
     if "prompt_tokens" in said:
-        return parse_usage(said)
+        return parse_usage(said, holder.get("service_tier"))
     if any(name in said for name in _ANTHROPIC):
         return anthropic.parse(said)
     if "input_tokens" in said:
         # Transcriptions say "input_token_details" where Responses say "input_tokens_details".
         details = said.get("input_tokens_details") or said.get("input_token_details")
-        return usage_of({"usage": {**said, "input_tokens_details": details}})
+        tier = holder.get("service_tier")
+        return usage_of({"usage": {**said, "input_tokens_details": details}, "service_tier": tier})
     total = said.get("total_tokens")
     return Usage(input=total) if type(total) is int and 0 <= total <= MAX_TOKENS else None
 

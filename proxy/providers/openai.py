@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from accounts.prices import Usage
+from accounts.prices import Usage, tier_said
 from proxy.body import Json, with_value
 from proxy.chat import Chat
 from proxy.errors import UpstreamError, UpstreamRefused
@@ -60,7 +60,7 @@ class OpenAI:
         if not isinstance(reported, dict):
             extra = body.get("x_groq")
             reported = extra.get("usage") if isinstance(extra, dict) else None
-        return parse_usage(reported) if isinstance(reported, dict) else None
+        return parse_usage(reported, body.get("service_tier")) if isinstance(reported, dict) else None
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamError:
         return translate_error(status, headers, body, target)
@@ -76,7 +76,7 @@ def _headers(provider: Provider) -> tuple[tuple[str, str], ...]:
     return (("content-type", "application/json"),)
 
 
-def parse_usage(reported: Mapping[str, Any]) -> Usage | None:
+def parse_usage(reported: Mapping[str, Any], service_tier: Any = None) -> Usage | None:
     """Return OpenAI's usage object as disjoint classes; None if a number is missing, negative or nonsense.
 
     OpenAI counts cached and audio tokens inside prompt_tokens, reasoning and audio inside completion_tokens. Some who
@@ -106,6 +106,7 @@ def parse_usage(reported: Mapping[str, Any]) -> Usage | None:
         reasoning=reasoning,
         audio_input=audio_in,
         audio_output=audio_out,
+        service_tier=tier_said(service_tier),
     )
 
 

@@ -17,7 +17,7 @@ def test_it_keeps_everything_an_entry_says() -> None:
     usage = {unit: number for number, unit in enumerate(UNITS, 1)}
     made = entry(
         attempt(number=1, status="failed", usage=None, usage_source="none", cost_status="none", cost_nano=0, error="e"),
-        attempt(number=2, usage=usage),
+        attempt(number=2, usage=usage, service_tier="flex", amounts={"input": 4_500_000}),
         client_request_id="c-1",
         stream=True,
         client_gone=True,
@@ -39,6 +39,7 @@ def test_it_keeps_everything_an_entry_says() -> None:
     assert (first.status, first.error, first.input, first.cost_nano) == ("failed", "e", 0, 0)
     assert {unit: getattr(second, unit) for unit in UNITS} == usage
     assert (second.target, second.price_id, second.cost_nano) == ("openai/gpt-4o", 1, 4_500_000)
+    assert (second.service_tier, second.amounts, first.amounts) == ("flex", {"input": 4_500_000}, {})
 
 
 def test_it_finds_rows_by_time_as_django_writes_time() -> None:

@@ -148,6 +148,23 @@ def test_it_reads_no_amount_as_a_float(tmp_path: Path, amount: str) -> None:
     assert Price.objects.count() == 0
 
 
+def test_it_prices_with_tiers_as_they_are_stored() -> None:
+    tiers = [{"above": 100, "amounts": {"input": 20}}]
+    made = Price(
+        model="m", effective_from=JANUARY, input=10, output=1, tiers=tiers, services={"batch": {"per_mille": 500}}
+    )
+    made.full_clean()
+    made.save()
+    usage, at = Usage(input=10**6), JANUARY.timestamp()
+    costs = [load_book().charge("p", "k", "m", usage, at=at, service_tier=tier).cost_nano for tier in ("", "batch")]
+    assert costs == [20, 10]
+    made.services = {}
+    with pytest.raises(ValidationError, match="new version"):
+        made.save()
+    with pytest.raises(ValidationError, match="no class of units"):
+        Price(model="m", effective_from=JANUARY, input=10, tiers=[{"above": 1, "amounts": {"inputs": 1}}]).full_clean()
+
+
 def test_it_never_edits_a_price() -> None:
     price = Price.objects.create(model="m", effective_from=JANUARY, input=1)
     price.note = "checked"

@@ -101,6 +101,14 @@ def test_it_notices_adjustments_that_the_totals_do_not_show(first: str, tmp_path
     assert len(verify(tmp_path)) == 2
 
 
+def test_it_notices_an_attempt_whose_amounts_are_not_its_cost(tmp_path: Path) -> None:
+    row = entry(attempt(amounts={"input": 2_500_000, "output": 2_000_000}), attempt(number=2))
+    save_entries(raw(row))
+    assert verify(tmp_path) == []
+    tamper("UPDATE accounts_attemptrecord SET amounts = %s WHERE number = 1", '{"input": 2500000, "output": 1999999}')
+    assert verify(tmp_path) == [f"request {row.id}: an attempt's amounts are not its cost"]
+
+
 @on_sqlite
 def test_it_notices_amounts_that_are_no_integers(first: str, tmp_path: Path) -> None:
     tamper("UPDATE accounts_attemptrecord SET cost_nano = cost_nano + 0.25 WHERE request_id = %s", first)

@@ -51,6 +51,21 @@ def test_it_refuses_what_is_no_price(finance: Client, text: str) -> None:
     assert not Price.objects.exists()
 
 
+def test_it_keeps_tiers_as_people_write_them(finance: Client) -> None:
+    scales = {"tiers": "above 200,000: input 6", "services": "batch: 0.5\npriority: input 2, output 9"}
+    page = finance.post(reverse("admin:accounts_price_add"), price_form(**scales))
+    assert page.status_code == 302, page.context["adminform"].form.errors
+    made = Price.objects.get()
+    assert made.tiers == [{"above": 200_000, "amounts": {"input": 6 * 10**9}}]
+    assert made.services["batch"] == {"per_mille": 500}
+    shown = finance.get(reverse("admin:accounts_price_change", args=[made.pk])).content.decode()
+    assert "above 200000: input 6\nbatch: 0.5\npriority: input 2, output 9" in shown
+    again = finance.get(f"{reverse('admin:accounts_price_add')}?from={made.pk}").content.decode()
+    assert "above 200000: input 6</textarea>" in again
+    refused = finance.post(reverse("admin:accounts_price_add"), price_form(model="x", tiers="input 6"))
+    assert "tiers" in refused.context["adminform"].form.errors
+
+
 def test_it_shows_prices_as_they_were_entered(finance: Client) -> None:
     made = rows.price(input=2_500_000_000, cached_input=75_000_000, output=1)
     page = finance.get(reverse("admin:accounts_price_change", args=[made.pk])).content.decode()

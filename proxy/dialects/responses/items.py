@@ -170,7 +170,8 @@ def usage_of(body: Mapping[str, Any]) -> Usage | None:
             "completion_tokens": reported.get("output_tokens", 0),
             "prompt_tokens_details": reported.get("input_tokens_details"),
             "completion_tokens_details": reported.get("output_tokens_details"),
-        }
+        },
+        body.get("service_tier"),
     )
 
 

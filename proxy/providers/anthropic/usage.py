@@ -6,7 +6,7 @@ Source: Anthropic's Messages API reference, usage. The totals of `message_delta`
 from collections.abc import Mapping
 from typing import Any
 
-from accounts.prices import Usage
+from accounts.prices import Usage, tier_said
 from proxy.body import Json
 
 MAX_TOKENS = 10**12  # more than this in one answer is nonsense, not usage
@@ -25,7 +25,16 @@ def parse(reported: Any) -> Usage | None:
         if more is not None:
             sent, cached, written, made = sent + more[0], cached + more[1], written + more[2], made + more[3]
     thought = _thought(reported, made)
-    return Usage(input=sent, cached_input=cached, cache_write=written, output=made - thought, reasoning=thought)
+    fast = reported.get("speed") == "fast"  # beside the service tier, and dearer than any
+    tier = "fast" if fast else tier_said(reported.get("service_tier"))
+    return Usage(
+        input=sent,
+        cached_input=cached,
+        cache_write=written,
+        output=made - thought,
+        reasoning=thought,
+        service_tier=tier,
+    )
 
 
 def _counts(reported: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
