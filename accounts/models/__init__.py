@@ -1,7 +1,7 @@
 """The rows of the accounts room: who may call, at what price, and what was spent."""
 
 from accounts.models.keys import ApiKey, KeyRequest
-from accounts.models.ledger import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord
+from accounts.models.ledger import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord, TagTotal
 from accounts.models.prices import Price
 from accounts.models.repricing import Repricing
 from accounts.models.teams import Membership, Team
@@ -17,5 +17,6 @@ __all__ = [
     "Price",
     "Repricing",
     "RequestRecord",
+    "TagTotal",
     "Team",
 ]

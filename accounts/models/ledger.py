@@ -173,13 +173,12 @@ class Adjustment(models.Model):
         return f"{self.cost_nano_delta:+d} nano-USD on {self.request_id}"
 
 
-class DailyTotal(models.Model):
-    """Sums over one day's records that share team, cost centre, key, model, provider and route.
+class Totals(models.Model):
+    """Sums over the records of a day that have all of DIMENSIONS in common.
 
-    What a day cost is `cost_nano + adjusted_nano`.
+    What they cost is `cost_nano + adjusted_nano`; of `unpriced` those are `repriced` whose price came later.
     """
 
-    DIMENSIONS = ("day", "team", "cost_centre", "key_id", "model", "provider", "route")
     SUMS = (
         "requests",
         "cached",
@@ -213,7 +212,17 @@ class DailyTotal(models.Model):
     saved_nano = count()
     tokens_saved = count()
     adjusted_nano = count()
-    repriced = count()  # of `unpriced`: those whose price came later, and is in the adjustments
+    repriced = count()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.team} on {self.day}"
+
+
+class DailyTotal(Totals):
+    DIMENSIONS = ("day", "team", "cost_centre", "key_id", "model", "provider", "route")
 
     class Meta:
         ordering = ["day", "team"]
@@ -224,8 +233,23 @@ class DailyTotal(models.Model):
             )
         ]
 
-    def __str__(self) -> str:
-        return f"{self.team} on {self.day}"
+
+class TagTotal(Totals):
+    """The same for each tag of the records. A record with two tags is in two of these."""
+
+    DIMENSIONS = ("day", "tag", "value", "team", "cost_centre", "key_id", "model", "provider", "route")
+
+    tag = text(64)
+    value = text(256)
+
+    class Meta:
+        ordering = ["day", "tag", "value"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["day", "tag", "value", "team", "cost_centre", "key_id", "model", "provider", "route"],
+                name="accounts_tagtotal_once",
+            )
+        ]
 
 
 class LedgerQuarantine(models.Model):

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts.money import usd
 from accounts.prices import UNITS
 from accounts.reports.figures import Row
-from accounts.reports.question import LABELS, NOTHING, Question
+from accounts.reports.question import NOTHING, Question, label
 from accounts.reports.records import BATCH, Line, Posting
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -61,6 +61,7 @@ RECORDS = (
     "latency_us",
     "http_status",
     "error",
+    "tags",
     "adjusted_at",
     "author",
     "reason",
@@ -77,14 +78,14 @@ class Echo:
 
 def summary(question: Question, rows: Iterable[Row], labels: dict[str, str]) -> Iterator[list[Any]]:
     """One line a group. The columns of money add up to the page's total."""
-    name = LABELS[question.group].lower().replace(" ", "_")
+    name = label(question.group).lower().replace(" ", "_")
     yield [name, *(["label"] if labels else []), *SUMMARY]
     for row in rows:
         sums, value = row.sums, "" if row.value == NOTHING else row.value
         counts = (getattr(sums, column) for column in SUMMARY[:7])
         money = (sums.total_nano, sums.cost_nano, sums.adjusted_nano, sums.estimated_nano, sums.saved_nano)
-        label = [safe(labels.get(value, ""))] if labels else []
-        yield [safe(value), *label, *counts, *map(usd, money), sums.tokens_saved]
+        known = [safe(labels.get(value, ""))] if labels else []
+        yield [safe(value), *known, *counts, *map(usd, money), sums.tokens_saved]
 
 
 def records(batches: Iterable[list[Line]]) -> Iterator[list[Any]]:
@@ -116,6 +117,7 @@ def _booked(line: Line, posting: Posting) -> list[Any]:
         record.latency_us if first else "",
         record.http_status if first else "",
         safe(record.error) if first else "",
+        safe(", ".join(f"{name}={value}" for name, value in sorted(record.tags.items()))) if first else "",
         timezone.localtime(adjustment.at).isoformat() if adjustment else "",
         safe(adjustment.author) if adjustment else "",
         safe(adjustment.reason) if adjustment else "",

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db.models import F, QuerySet, Sum
 
-from accounts.models import DailyTotal
 from accounts.money import NANO_PER_USD
 from accounts.reports.question import NOTHING, Question, column
 
@@ -39,6 +38,9 @@ class Sums:
     def __add__(self, other: "Sums") -> "Sums":
         return Sums(*(getattr(self, name) + getattr(other, name) for name in NAMES))
 
+    def __sub__(self, other: "Sums") -> "Sums":
+        return Sums(*(getattr(self, name) - getattr(other, name) for name in NAMES))
+
 
 NAMES = tuple(each.name for each in fields(Sums))
 SUMMED = {f"sum_{name}": Sum(name) for name in NAMES} | {"sum_unpriced": Sum(F("unpriced") - F("repriced"))}
@@ -59,11 +61,13 @@ def whole(question: Question) -> Sums:
 
 def rows(question: Question) -> Iterator[Row]:
     """Every group: days in their order, all else the dearest first."""
-    name = column(question.group)
-    grouped: QuerySet[DailyTotal, dict[str, Any]] = question.totals.values(name).annotate(**SUMMED)
+    name, totals = column(question.group), question.tag_totals if question.grouped_tag else question.totals
+    grouped: QuerySet[Any, dict[str, Any]] = totals.values(name).annotate(**SUMMED)
     ordered = [name] if name == "day" else [(F("sum_cost_nano") + F("sum_adjusted_nano")).desc(), name]
     for row in grouped.order_by(*ordered):
         yield Row(_text(row[name]), _sums(row))
+    if question.grouped_tag and (untagged := whole(question) - _sums(totals.aggregate(**SUMMED))) != Sums():
+        yield Row(NOTHING, untagged)
 
 
 def shown(every: Iterable[Row]) -> list[Row]:
@@ -96,10 +100,19 @@ def _by_day(question: Question, dearest: frozenset[str]) -> dict[str | None, dic
     name = column(question.group)
     sums: dict[str | None, dict[date, int]] = defaultdict(lambda: defaultdict(int))
     cost = Sum("cost_nano") + Sum("adjusted_nano")
-    for value, day, nano in question.totals.values_list(name, "day").annotate(cost=cost):
+    totals = question.tag_totals if question.grouped_tag else question.totals
+    for value, day, nano in totals.values_list(name, "day").annotate(cost=cost):
         group = _text(value)
         sums[group if group in dearest else None][day] += int(nano)
+    if question.grouped_tag:
+        _add_untagged(question, sums, NOTHING if NOTHING in dearest else None)
     return sums
+
+
+def _add_untagged(question: Question, sums: dict[str | None, dict[date, int]], place: str | None) -> None:
+    tagged = {day: sum(each.get(day, 0) for each in sums.values()) for day in question.days}
+    for day, nano in question.totals.values_list("day").annotate(cost=Sum("cost_nano") + Sum("adjusted_nano")):
+        sums[place][day] += int(nano) - tagged[day]
 
 
 def _series(name: str, cost: dict[date, int], days: list[date], *, rest: bool) -> dict[str, Any]:

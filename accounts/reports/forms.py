@@ -5,16 +5,18 @@ from datetime import date
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from accounts.models import ApiKey, DailyTotal
+from accounts.models import ApiKey, DailyTotal, TagTotal
 from accounts.models.ledger import Status
 from accounts.reports.question import (
     DIMENSIONS,
     LABELS,
     LONGEST_DAYS,
     NOTHING,
+    TAG,
     Question,
     distinct,
     month_before,
@@ -24,6 +26,7 @@ from accounts.reports.question import (
 OTHER = "other"
 MOST_MONTHS = 36
 EARLIEST, LATEST = 2000, 2200
+MOST_TAGS = 300
 
 
 class DayField(forms.DateField):
@@ -34,12 +37,15 @@ class CostsForm(forms.Form):
     """Everything is optional: without anything it asks for the current month by team."""
 
     month = forms.CharField(required=False, widget=forms.Select)
-    group = forms.ChoiceField(required=False, label="Grouped by", choices=list(LABELS.items()))
+    group = forms.ChoiceField(required=False, label="Grouped by")
+    tag = forms.CharField(required=False, widget=forms.Select, max_length=400)
 
     def __init__(self, data: Any, *, scope: tuple[str, ...] | None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         self.scope = scope
         self.today = timezone.localdate()
+        self.groups = [*LABELS.items(), *((f"{TAG}{name}", name) for name in settings.TAGS)]
+        self.fields["group"].choices = self.groups  # type: ignore[attr-defined]
         # `from` is no name for an attribute.
         self.fields |= {"from": DayField(required=False, label="From"), "to": DayField(required=False, label="To")}
         for name in DIMENSIONS:
@@ -54,6 +60,12 @@ class CostsForm(forms.Form):
         except ValueError:
             raise ValidationError("A month looks like 2026-11.") from None
 
+    def clean_tag(self) -> tuple[str, str] | None:
+        name, equals, value = self.cleaned_data["tag"].partition("=")
+        if equals and not (name and value):
+            raise ValidationError("A tag looks like project=checkout.")
+        return (name, value) if equals else None
+
     def clean(self) -> dict[str, Any]:
         clean: dict[str, Any] = super().clean() or self.cleaned_data
         if self.errors:
@@ -65,6 +77,8 @@ class CostsForm(forms.Form):
             raise ValidationError("The first day is after the last.")
         if (clean["last"] - clean["first"]).days >= LONGEST_DAYS:
             raise ValidationError(f"At most {LONGEST_DAYS} days at a time.")
+        if clean["tag"] and clean["group"].startswith(TAG) and clean["group"] != f"{TAG}{clean['tag'][0]}":
+            raise ValidationError("Costs of one tag cannot be grouped by another: totals are kept for each tag alone.")
         return clean
 
     def _period(self, clean: dict[str, Any]) -> tuple[date, date]:
@@ -84,7 +98,7 @@ class CostsForm(forms.Form):
     def question(self) -> Question:
         clean = self.cleaned_data
         only = {name: "" if clean[name] == NOTHING else clean[name] for name in DIMENSIONS if clean[name]}
-        return Question(clean["first"], clean["last"], self.scope, only, clean["group"] or "team")
+        return Question(clean["first"], clean["last"], self.scope, only, clean["group"] or "team", clean["tag"])
 
     def offer(self) -> None:
         """Fill the selects with what the period holds; what is chosen already stays on offer."""
@@ -100,9 +114,19 @@ class CostsForm(forms.Form):
                 ("", "All"),
                 *((value, labels.get(value, value)) for value in offered),
             ]
+        self.fields["tag"].widget.choices = self._tags(first, last)
         self.fields["month"].widget.choices = self._months(first if asked and self.whole_month else None)
         if asked:
             self._show_what_was_meant(asked)
+
+    def _tags(self, first: date, last: date) -> list[tuple[str, str]]:
+        rows = TagTotal.objects.filter(day__range=(first, last))
+        rows = rows if self.scope is None else rows.filter(team__in=self.scope)
+        pairs = rows.order_by("tag", "value").values_list("tag", "value").distinct()[:MOST_TAGS]
+        offered = [f"{name}={value}" for name, value in pairs]
+        chosen = self.data.get("tag", "")
+        offered += [chosen] if chosen and chosen not in offered else []
+        return [("", "All"), *((each, each.replace("=", ": ", 1)) for each in offered)]
 
     def _months(self, shown: date | None) -> list[tuple[str, str]]:
         oldest = DailyTotal.objects.order_by("day").values_list("day", flat=True).first() or self.today

@@ -4,10 +4,12 @@ import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 from django.db.models import Model, QuerySet
 
-from accounts.models import DailyTotal
+from accounts.models import DailyTotal, TagTotal
+from accounts.models.ledger import Totals
 
 # Name in URLs and forms -> column, the same in daily totals and in records.
 DIMENSIONS = {
@@ -29,26 +31,46 @@ LABELS = {
 }
 # Stands in a URL for the empty text: a record without a provider is one that no provider answered.
 NOTHING = "(none)"
+TAG = "tag:"  # before the name of a tag that is grouped by
 LONGEST_DAYS = 400
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`scope` holds the teams whose money may be seen, None all; `only` holds a value by dimension."""
+    """`scope` holds the teams whose money may be seen, None all; `only` holds a value by dimension; `tag` is one that
+    records must have, name and value. Totals know of one tag at a time, so `group` may be that tag or none.
+    """
 
     first: date
     last: date
     scope: tuple[str, ...] | None
     only: Mapping[str, str] = field(default_factory=dict)
     group: str = "team"
+    tag: tuple[str, str] | None = None
 
     @property
     def days(self) -> list[date]:
         return [self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)]
 
     @property
-    def totals(self) -> QuerySet[DailyTotal]:
-        rows = DailyTotal.objects.filter(day__range=(self.first, self.last))
+    def totals(self) -> QuerySet[Any]:
+        if self.tag is None:
+            return self._narrowed(DailyTotal)
+        name, value = self.tag
+        return self._narrowed(TagTotal).filter(tag=name, value=value)
+
+    @property
+    def grouped_tag(self) -> str:
+        return self.group.removeprefix(TAG) if self.group.startswith(TAG) else ""
+
+    @property
+    def tag_totals(self) -> QuerySet[Any]:
+        """The totals of the tag that is grouped by: one for each of its values."""
+        rows = self._narrowed(TagTotal).filter(tag=self.grouped_tag)
+        return rows if self.tag is None else rows.filter(value=self.tag[1])
+
+    def _narrowed(self, model: type[Totals]) -> QuerySet[Any]:
+        rows = model._default_manager.filter(day__range=(self.first, self.last))
         if self.scope is not None:
             rows = rows.filter(team__in=self.scope)
         return rows.filter(**{DIMENSIONS[name]: value for name, value in self.only.items()}).order_by()
@@ -67,7 +89,13 @@ class Question:
 
 
 def column(group: str) -> str:
+    if group.startswith(TAG):
+        return "value"
     return "day" if group == "day" else DIMENSIONS[group]
+
+
+def label(group: str) -> str:
+    return f"Tag {group.removeprefix(TAG)}" if group.startswith(TAG) else LABELS[group]
 
 
 def month_of(day: date) -> tuple[date, date]:

@@ -6,7 +6,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, TextField
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 from accounts.models import Adjustment, RequestRecord
 from accounts.prices import UNITS, Usage
@@ -91,6 +93,9 @@ def of(question: Question, *, status: str = "", sure: str = "") -> Arms:
         at__range=(_midnight(question.first, -1), _midnight(question.last, 2)),
         **question.of_record(without=("team", "cost_centre")),
     )
+    if question.tag is not None:
+        name, value = question.tag
+        rows = rows.alias(said=Cast(KeyTextTransform(name, "tags"), TextField())).filter(said=value)
     if status:
         rows = rows.filter(status=status)
     if sure == "estimated":

@@ -1,6 +1,7 @@
 """The cost reports: figures of a period, the records behind them, and both as CSV."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from accounts.portal.viewer import Viewer, page, show
 from accounts.prices import UNITS
 from accounts.reports import exports, figures, records
 from accounts.reports.forms import CostsForm, RecordsForm, key_labels
-from accounts.reports.question import DIMENSIONS, LABELS, Question, month_before, month_of
+from accounts.reports.question import DIMENSIONS, NOTHING, TAG, Question, label, month_before, month_of
 from accounts.store.adjust import standing
 
 
@@ -49,8 +50,8 @@ def answer(form: CostsForm, query: dict[str, str]) -> dict[str, Any]:
             for row in table
         ],
         "chart": figures.chart(question, table, labels),
-        "group_label": LABELS[question.group],
-        "groups": [(name, label, urlencode(query | {"group": name})) for name, label in LABELS.items()],
+        "group_label": label(question.group),
+        "groups": [(name, shown, urlencode(query | {"group": name})) for name, shown in form.groups],
         "query": urlencode(query),
     }
 
@@ -134,7 +135,7 @@ def before(form: CostsForm, question: Question) -> figures.Sums | None:
     if not form.whole_month:
         return None
     first, last = month_of(month_before(question.first))
-    return figures.whole(Question(first, last, question.scope, question.only, question.group))
+    return figures.whole(replace(question, first=first, last=last))
 
 
 def labels_for(question: Question, table: list[figures.Row]) -> dict[str, str]:
@@ -149,11 +150,14 @@ def query_of(form: CostsForm, question: Question) -> dict[str, str]:
         else {"from": question.first.isoformat(), "to": question.last.isoformat()}
     )
     chosen = {name: form.cleaned_data[name] for name in DIMENSIONS if form.cleaned_data[name]}
-    return period | chosen | {"group": question.group}
+    tag = {"tag": "=".join(question.tag)} if question.tag else {}
+    return period | chosen | tag | {"group": question.group}
 
 
 def narrowed(query: dict[str, str], value: str) -> dict[str, str]:
-    """The filters that leave one group of the table only."""
+    """The filters that leave one group of the table only; none where no filter can say it."""
+    if query["group"].startswith(TAG):
+        return {} if value == NOTHING else query | {"tag": f"{query['group'].removeprefix(TAG)}={value}"}
     if query["group"] != "day":
         return query | {query["group"]: value}
     return {name: each for name, each in query.items() if name != "month"} | {"from": value, "to": value}

@@ -95,7 +95,8 @@ def moved(record: RequestRecord, before: Standing, after: Standing) -> dict[tota
     deltas: dict[totals.Key, int] = {}
     for stands, amount in ((before, -before.cost_nano), (after, after.cost_nano)):
         key = (record.day, stands.team, stands.cost_centre, record.key_id, record.model, record.provider, record.route)
-        deltas[key] = deltas.get(key, 0) + amount
+        for each in totals.spread(key, record.tags):
+            deltas[each] = deltas.get(each, 0) + amount
     return {key: amount for key, amount in deltas.items() if amount}
 
 

@@ -60,7 +60,8 @@ def book(changes: Iterable[Change], *, author: str, reason: str) -> None:
         for key, amount in moved(change.record, change.before, change.before.after(adjustment)).items():
             deltas[key] += amount
         if change.settles:
-            settled[totals.key_of(change.record)] += 1
+            for key in totals.keys_of(change.record):
+                settled[key] += 1
     Adjustment.objects.bulk_create(rows)
     with connection.cursor() as cursor:
         totals.add_adjusted(cursor, deltas)

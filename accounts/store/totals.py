@@ -1,17 +1,21 @@
 """Daily totals: summed from request rows as they arrive, so that no page has to count the ledger."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
+import orjson
 from django.db.backends.utils import CursorWrapper
 
-from accounts.models import DailyTotal, RequestRecord
+from accounts.models import DailyTotal, RequestRecord, TagTotal
 from accounts.prices import TOKENS_IN, TOKENS_OUT
 from accounts.store.rows import REQUEST, Row
 
-TABLE = DailyTotal._meta.db_table
+TABLES = (DailyTotal, TagTotal)  # told apart by how many dimensions a key has
 DIMENSIONS, SUMS = DailyTotal.DIMENSIONS, DailyTotal.SUMS
+ADJUSTED = ("adjusted_nano", "repriced")
+TAGS = REQUEST.index("tags")
 Key = tuple[Any, ...]
 Sums = dict[Key, list[int]]
 
@@ -23,32 +27,40 @@ _tokens_out = itemgetter(*(REQUEST.index(name) for name in TOKENS_OUT))
 
 
 def tally(rows: Iterable[Row], sums: Sums) -> Iterator[Row]:
-    """Pass request rows on, adding them up by dimensions, into values in the order of SUMS."""
+    """Pass request rows on, adding them up by dimensions and by tags, into values in the order of SUMS."""
     for row in rows:
         key, parts = _dimensions(row), _parts(row)
-        known = sums.get(key)
-        sums[key] = parts if known is None else [old + new for old, new in zip(known, parts, strict=True)]
+        for each in spread(key, orjson.loads(row[TAGS])) if row[TAGS] != "{}" else (key,):
+            known = sums.get(each)
+            sums[each] = parts if known is None else [old + new for old, new in zip(known, parts, strict=True)]
         yield row
+
+
+def spread(key: Key, tags: Mapping[str, Any]) -> Iterator[Key]:
+    """Yield `key`, of a daily total, and the key of the total of each tag beside it."""
+    yield key
+    day, *rest = key
+    yield from {(day, name[:64], str(value)[:256], *rest): None for name, value in tags.items()}
 
 
 def add(cursor: CursorWrapper, sums: Sums) -> None:
     """Add to the stored totals; in a fixed order, so that two writers cannot wait for each other."""
-    _upsert(cursor, SUMS, [(*key, *sums[key]) for key in sorted(sums)])
+    _upsert(cursor, SUMS, sums)
 
 
 def add_adjusted(cursor: CursorWrapper, deltas: Mapping[Key, int]) -> None:
     """Book adjusted nano-USD by dimensions."""
-    _upsert(cursor, ("adjusted_nano",), [(*key, deltas[key]) for key in sorted(deltas) if deltas[key]])
+    _upsert(cursor, ("adjusted_nano",), {key: [delta] for key, delta in deltas.items() if delta})
 
 
 def add_repriced(cursor: CursorWrapper, counts: Mapping[Key, int]) -> None:
     """Note how many requests without a price have got one since, by dimensions."""
-    _upsert(cursor, ("repriced",), [(*key, counts[key]) for key in sorted(counts)])
+    _upsert(cursor, ("repriced",), {key: [count] for key, count in counts.items()})
 
 
-def key_of(record: RequestRecord) -> Key:
-    """Return the dimensions that a record was counted under when it came in."""
-    return tuple(getattr(record, name) for name in DIMENSIONS)
+def keys_of(record: RequestRecord) -> Iterator[Key]:
+    """Yield the dimensions that a record was counted under when it came in."""
+    return spread(tuple(getattr(record, name) for name in DIMENSIONS), record.tags)
 
 
 def _parts(row: Row) -> list[int]:
@@ -67,12 +79,20 @@ def _parts(row: Row) -> list[int]:
     ]
 
 
-def _upsert(cursor: CursorWrapper, names: tuple[str, ...], rows: list[Row]) -> None:
-    columns = (*DIMENSIONS, *SUMS, "adjusted_nano", "repriced")
-    values = ", ".join("%s" if column in (*DIMENSIONS, *names) else "0" for column in columns)
-    added = ", ".join(f"{name} = {TABLE}.{name} + excluded.{name}" for name in names)
-    cursor.executemany(
-        f"INSERT INTO {TABLE} ({', '.join(columns)}) VALUES ({values}) "  # noqa: S608  our own column names
-        f"ON CONFLICT ({', '.join(DIMENSIONS)}) DO UPDATE SET {added}",
-        rows,
+def _upsert(cursor: CursorWrapper, names: tuple[str, ...], sums: Mapping[Key, list[int]]) -> None:
+    for model in TABLES:
+        rows = [(*key, *sums[key]) for key in sorted(key for key in sums if len(key) == len(model.DIMENSIONS))]
+        if rows:
+            cursor.executemany(_statement(model, names), rows)
+
+
+@lru_cache
+def _statement(model: type[DailyTotal] | type[TagTotal], names: tuple[str, ...]) -> str:
+    table = model._meta.db_table
+    columns = (*model.DIMENSIONS, *SUMS, *ADJUSTED)
+    values = ", ".join("%s" if column in (*model.DIMENSIONS, *names) else "0" for column in columns)
+    added = ", ".join(f"{name} = {table}.{name} + excluded.{name}" for name in names)
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}) "  # noqa: S608  our own column names
+        f"ON CONFLICT ({', '.join(model.DIMENSIONS)}) DO UPDATE SET {added}"
     )

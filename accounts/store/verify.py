@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection
 
-from accounts.models import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord
+from accounts.models import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord, TagTotal
 from accounts.store import recount, triggers
 from accounts.store.pending import Pending
 
@@ -20,6 +20,7 @@ AMOUNTS = {
     AttemptRecord: ("cost_nano",),
     Adjustment: ("cost_nano_delta",),
     DailyTotal: ("cost_nano", "estimated_nano", "saved_nano", "adjusted_nano"),
+    TagTotal: ("cost_nano", "estimated_nano", "saved_nano", "adjusted_nano"),
 }
 # Sentence, and the query for ids of rows it is true of. Each is one statement, so a drain in the middle cannot be seen.
 FAULTS = {
@@ -55,7 +56,15 @@ PARTS = {
 
 def verify(journals: Path) -> list[str]:
     """Return what is wrong, a sentence for each row or fault; nothing when all is well."""
-    checks: list[Callable[[], Iterator[str]]] = [_file, _triggers, _faults, _floats, recount.totals, recount.adjusted]
+    checks: list[Callable[[], Iterator[str]]] = [
+        _file,
+        _triggers,
+        _faults,
+        _floats,
+        recount.totals,
+        recount.tagged,
+        recount.adjusted,
+    ]
     problems = [problem for check in checks for problem in check()]
     return [*problems, *_quarantine(), *_journals(journals)]
 
