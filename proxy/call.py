@@ -11,6 +11,7 @@ from accounts.ledger.entry import Entry
 from accounts.prices import Usage
 from proxy.chat import Chat
 from proxy.dialects.base import Asked, Dialect
+from proxy.dialects.openai_chat import wants_usage
 from proxy.errors import BadRequest
 from routing.snapshot import Match
 
@@ -56,7 +57,14 @@ class Call:
     @property
     def wants_usage(self) -> bool:
         """Whether the caller asked for the usage chunk at the end of an OpenAI stream."""
-        return self.inner is not None and self.inner.wants_usage
+        if self.dialect is None:
+            return self.inner is not None and self.inner.wants_usage
+        return wants_usage(self.asked)
+
+    @property
+    def free(self) -> bool:
+        """Whether nobody bills such a call, counting tokens for one."""
+        return self.passing.operation.free if self.passing is not None else self.asked.operation == "count_tokens"
 
     @property
     def countable(self) -> dict[str, Any]:

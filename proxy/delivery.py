@@ -70,7 +70,7 @@ class Delivery:
                 call.countable, self._attempt.model, relay.kept, call.entry.prompt_bytes, scale=relay.scale
             )
             if (known := relay.so_far) is not None:  # of the prompt the provider knows better
-                usage = replace(known, output=max(known.output, usage.output))
+                usage = replace(known, output=max(known.output, usage.output - known.reasoning))
         source = "provider" if relay.usage else "estimated"
         self._settle(usage, source, status=status, error=error, client_gone=client_gone)
 

@@ -208,7 +208,9 @@ class Gateway:
             ) from None
         read = way.read(call, target, raw)
         reply.usage, reply.usage_source = read.usage, "provider"
-        if reply.usage is None:
+        if call.free:
+            reply.usage, reply.usage_source = None, "none"
+        elif reply.usage is None:
             reply.usage, reply.usage_source = await self._estimate(call, attempt, read.parsed), "estimated"
         settle.answered(self, call, attempt, target, reply.usage, reply.usage_source)
         reply.body, reply.cost_nano = read.body, settle.cost_of(call)

@@ -23,7 +23,7 @@ _ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 class Relay(ProviderStream):
     """`usage_of` reads usage out of an event's JSON; `rename` rewrites whole events for the caller."""
 
-    usage: Usage | None = None
+    so_far: Usage | None = None  # the last word of the provider's; some say it in every chunk
 
     def __init__(
         self,
@@ -38,6 +38,11 @@ class Relay(ProviderStream):
         self._rename = rename
         self._recent = b""
         self._usage_event = b""  # a chunk that carried usage and nothing else
+
+    @property
+    def usage(self) -> Usage | None:
+        whole = self.done or self._usage_event or _FINISHED.search(self._recent)
+        return self.so_far if whole else None
 
     def closing(self, cost: str, *, wants_usage: bool) -> bytes:
         words = b""
@@ -77,7 +82,7 @@ class Relay(ProviderStream):
             start, end = _event_start(block, match.start()), _event_end(block, match.end())
             body = _json(block[start:end]) if start >= position else None
             if body is not None:
-                self.usage = self._usage_of(body) or self.usage
+                self.so_far = self._usage_of(body) or self.so_far
                 if not body.get("choices"):
                     self._usage_event = sse.data_of(block[start:end]) or b""
                     passed.append(block[position:start])

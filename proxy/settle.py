@@ -31,10 +31,12 @@ def open_attempt(gateway: "Gateway", call: Call, target: Target) -> Attempt:
         model=target.model or call.chat.model,
         status="open",
         # Recovery after a crash prices an open attempt by this, see accounts.ledger.recover.
-        cost_status="free" if _is_free(target) else "none",
+        cost_status="free" if call.free or _is_free(target) else "none",
         started_at=gateway.clock(),
         service_tier=_tier_asked(call),
     )
+    if call.passing is not None and call.passing.operation.per_request:
+        attempt.usage, attempt.usage_source = {"requests": 1}, "estimated"  # whatever becomes of it, it was one
     entry.attempts.append(attempt)
     try:
         (gateway.journal.open if attempt.number == 1 else gateway.journal.update)(entry)
@@ -51,16 +53,18 @@ def attempt_failed(gateway: "Gateway", call: Call, attempt: Attempt, target: Tar
     attempt.error = error.code or "upstream_error"
     attempt.latency_us = _micros(gateway.clock() - attempt.started_at)
     if error.billable:
-        estimate = Usage(input=-(-call.entry.prompt_bytes // 4))
-        price_attempt(gateway, attempt, target, estimate, "estimated")
+        least = Usage(**(attempt.usage or {"input": -(-call.entry.prompt_bytes // 4)}))
+        price_attempt(gateway, attempt, least, "estimated")
         attempt.status = "interrupted"
+    else:
+        attempt.usage, attempt.usage_source = None, "none"
     if error.try_next or error.status >= 500:
         gateway.health.failed(target.name, attempt.error, gateway.clock())
     gateway.counters.upstream_failed(attempt.provider, attempt.error)
 
 
-def price_attempt(gateway: "Gateway", attempt: Attempt, target: Target, usage: Usage | None, source: str) -> None:
-    """Put usage and cost on the attempt: the price in force when it began, nothing for a free provider."""
+def price_attempt(gateway: "Gateway", attempt: Attempt, usage: Usage | None, source: str) -> None:
+    """Put usage and cost on the attempt: the price in force when it began, nothing where it was opened as free."""
     attempt.usage_source = source
     attempt.usage = usage.as_dict() if usage else None
     if usage is None:
@@ -72,7 +76,7 @@ def price_attempt(gateway: "Gateway", attempt: Attempt, target: Target, usage: U
         attempt.model,
         usage,
         at=attempt.started_at,
-        free=_is_free(target),
+        free=attempt.cost_status == "free",
         service_tier=attempt.service_tier,
     )
     attempt.charged(charge)
@@ -98,7 +102,7 @@ def answered(
     attempt.status, attempt.error = status, error
     attempt.http_status = attempt.http_status or http_status
     attempt.latency_us = _micros(gateway.clock() - attempt.started_at)
-    price_attempt(gateway, attempt, target, usage, source)
+    price_attempt(gateway, attempt, usage, source)
     if error and not client_gone:
         gateway.health.failed(target.name, error, gateway.clock())
     elif not error:

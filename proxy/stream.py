@@ -46,12 +46,12 @@ class ProviderStream(ABC):
     @property
     @abstractmethod
     def usage(self) -> Usage | None:
-        """What the provider has reported; the last word wins."""
+        """What the provider has reported of a whole answer, None before it is one; the last word wins."""
 
     @property
+    @abstractmethod
     def so_far(self) -> Usage | None:
         """What the provider has reported of an answer that is not whole: its prompt, as a rule."""
-        return None
 
     @abstractmethod
     def _pass(self, block: bytes) -> bytes:

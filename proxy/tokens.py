@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from accounts.prices import Usage
-from proxy import sse
+from proxy import sse, words
 
 log = logging.getLogger("qlite.tokens")
 
@@ -39,9 +39,11 @@ def count(text: str, model: str) -> int:
 
 
 def prompt_tokens(body: dict[str, Any], model: str) -> int:
-    """Return an estimate of what the provider counts as the prompt of a chat request."""
-    total = REPLY_TOKENS
-    for message in body.get("messages") or []:
+    """Return an estimate of what the provider counts as the prompt of a request, in any dialect."""
+    if "messages" not in body:
+        return count(words.heard(body), model) + words.tokens_given(body)
+    total = REPLY_TOKENS + count(words.heard({"system": body.get("system")}), model)
+    for message in map(_dict, _list(body["messages"])):
         texts, images = _texts(message)
         total += MESSAGE_TOKENS + images * IMAGE_TOKENS + count("\n".join(texts), model)
     if body.get("tools"):
@@ -57,7 +59,7 @@ def _texts(message: dict[str, Any]) -> tuple[list[str], int]:
     for part in content if isinstance(content, list) else []:
         if isinstance(part, dict) and isinstance(part.get("text"), str):
             texts.append(part["text"])
-        elif isinstance(part, dict) and part.get("type") == "image_url":
+        elif isinstance(part, dict) and part.get("type") in {"image_url", "image"}:
             images += 1
     texts += [orjson.dumps(call).decode() for call in _list(message.get("tool_calls"))]
     return texts, images
@@ -73,9 +75,12 @@ def _dict(value: Any) -> dict[str, Any]:
 
 
 def delivered_text(blocks: list[bytes]) -> str:
-    """Return all text that a stream's events carried: content, reasoning, tool calls."""
+    """Return all text that an answer carried, content, reasoning, tool calls: a stream's events, or JSON as it is."""
+    whole = b"".join(blocks)
+    if whole.lstrip()[:1] in (b"{", b"["):
+        return "".join(_spoken(_dict(each)) for each in words.elements(whole))
     parts: list[str] = []
-    for event in sse.events(b"".join(blocks)):
+    for event in sse.events(whole):
         data = sse.data_of(event)
         if not data or data == b"[DONE]":
             continue
@@ -83,23 +88,15 @@ def delivered_text(blocks: list[bytes]) -> str:
             chunk = orjson.loads(data)
         except orjson.JSONDecodeError:
             continue
-        parts += _spoken(_dict(chunk))
+        parts.append(_spoken(_dict(chunk)))
     return "".join(parts)
 
 
-def _spoken(event: dict[str, Any]) -> list[str]:
-    """Return the text in one event, whichever dialect it is in; the events that say it all again at the end aside."""
+def _spoken(event: dict[str, Any]) -> str:
+    """Return the text in one event, whichever dialect it is in."""
     if "choices" in event:
-        return [word for choice in map(_dict, _list(event["choices"])) for word in _choice(choice)]
-    kind = str(event.get("type", ""))
-    if kind == "content_block_delta":  # Anthropic's
-        delta = _dict(event.get("delta"))
-        return [delta[name] for name in ("text", "thinking", "partial_json") if isinstance(delta.get(name), str)]
-    if kind.endswith(".delta"):  # Responses
-        return [event["delta"]] if isinstance(event.get("delta"), str) else []
-    contents = [_dict(_dict(candidate).get("content")) for candidate in _list(event.get("candidates"))]  # Gemini's
-    found = [_dict(part) for content in contents for part in _list(content.get("parts"))]
-    return [part["text"] for part in found if isinstance(part.get("text"), str)]
+        return "".join(word for choice in map(_dict, _list(event["choices"])) for word in _choice(choice))
+    return words.said(event)
 
 
 def _choice(choice: dict[str, Any]) -> list[str]:
@@ -108,15 +105,15 @@ def _choice(choice: dict[str, Any]) -> list[str]:
 
 
 def _words(delta: dict[str, Any]) -> list[str]:
-    words = [
+    found = [
         delta[name]
         for name in ("content", "reasoning_content", "reasoning", "refusal")
         if isinstance(delta.get(name), str)
     ]
     for call in map(_dict, _list(delta.get("tool_calls"))):
         function = _dict(call.get("function"))
-        words += [function[name] for name in ("name", "arguments") if isinstance(function.get(name), str)]
-    return words
+        found += [function[name] for name in ("name", "arguments") if isinstance(function.get(name), str)]
+    return found
 
 
 def estimate(body: dict[str, Any], model: str, text: str, *, scale: float = 1.0) -> Usage:

@@ -18,9 +18,13 @@ class Chunks:
 
     def __init__(self, usage_of: Callable[[Json], Usage | None]) -> None:
         self._usage_of = usage_of
-        self._finished = False
-        self.usage: Usage | None = None
+        self._finished = self._summed_up = False
+        self.so_far: Usage | None = None
         self.ended = False
+
+    @property
+    def usage(self) -> Usage | None:
+        return self.so_far if self.ended or self._finished or self._summed_up else None
 
     def feed(self, name: bytes, data: bytes) -> list[Json]:
         if data.strip() == b"[DONE]":
@@ -35,9 +39,10 @@ class Chunks:
         if isinstance(error := chunk.get("error"), dict):
             code = error.get("code")
             raise StreamCut(str(error.get("message") or "The provider reported an error."), code=_word(code))
-        self.usage = self._usage_of(chunk) or self.usage
+        self.so_far = self._usage_of(chunk) or self.so_far
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices:
+            self._summed_up = True  # nothing but usage: its last word
             return []
         self._finished = self._finished or any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
         return [chunk]

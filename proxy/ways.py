@@ -92,6 +92,8 @@ class Native:
 
     def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
         dialect = call.dialect or _CHAT
+        if dialect.name == "completions":  # its stream is chat's, but for the text
+            return Relay(source, _adapter(target).usage, deadline=deadline)
         return Passage(source, dialect.watcher(), dialect.encoder(call.asked), deadline=deadline)
 
     def read(self, call: Call, target: Target, raw: bytes) -> Read:

@@ -4,6 +4,7 @@ Native at whoever has it; elsewhere the prompt becomes a user's message. Source:
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -51,6 +52,13 @@ class Completions:
         if body.get("logprobs") is not None:
             inner |= {"logprobs": True, "top_logprobs": body["logprobs"]}
         return inner
+
+    def as_native(self, asked: Asked) -> Asked:
+        """Return the request for a target that has this API: a stream is asked for its usage, as in chat."""
+        if not asked.stream or wants_usage(asked):
+            return asked
+        options = (asked.body.get("stream_options") or {}) | {"include_usage": True}
+        return replace(asked, raw=bodies.with_value(asked.raw, asked.body, "stream_options", options))
 
     def reply(self, completion: Json, asked: Asked) -> Json:
         shape = {name: value for name, value in completion.items() if name not in {"choices", "object"}}

@@ -71,10 +71,14 @@ class ChatWatcher:
     """Reads a stream of chunks that passes. A finish reason makes an answer whole even without `[DONE]`."""
 
     def __init__(self) -> None:
-        self.usage: Usage | None = None
+        self.so_far: Usage | None = None
         self.ended = False
         self.error: StreamCut | None = None
-        self._finished = False
+        self._finished = self._summed_up = False
+
+    @property
+    def usage(self) -> Usage | None:
+        return self.so_far if self.ended or self._finished or self._summed_up else None
 
     def interesting(self, block: bytes) -> bool:
         return _INTERESTING.search(block) is not None
@@ -83,7 +87,8 @@ class ChatWatcher:
         if data.strip() == b"[DONE]":
             self.ended = True
         elif (chunk := parsed(data)) is not None:
-            self.usage = reported_usage(chunk) or self.usage
+            self.so_far = reported_usage(chunk) or self.so_far
+            self._summed_up = self._summed_up or not chunk.get("choices")  # nothing but usage: its last word
             reasons = [choice.get("finish_reason") for choice in _objects(chunk.get("choices"))]
             self._finished = self._finished or any(reasons)
             if chunk.get("error") or name == b"error" or "error" in reasons:
@@ -108,8 +113,8 @@ def usage_event(shape: Mapping[str, Any], usage: Usage, cost: str) -> bytes:
 def usage_object(usage: Usage) -> Json:
     """Return OpenAI's usage object, which counts cached tokens inside the prompt and reasoning inside the answer."""
     sent = {"cached_tokens": usage.cached_input, "audio_tokens": usage.audio_input}
-    if usage.cache_write:
-        sent["cache_write_tokens"] = usage.cache_write
+    if written := usage.cache_write + usage.cache_write_1h:
+        sent["cache_write_tokens"] = written
     return {
         "prompt_tokens": usage.tokens_in,
         "completion_tokens": usage.tokens_out,

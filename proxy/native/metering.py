@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from accounts.ledger.entry import Attempt
 from accounts.prices import Usage
 from proxy import tokens
@@ -23,7 +21,23 @@ async def of_answer(call: "Call", attempt: Attempt, operation: Operation, raw: b
     usage = found.reported(body)
     if operation.dialect is not None and isinstance(body, dict):
         usage = operation.dialect.usage(body) or usage
+    if operation.per_request:
+        return _made(operation, usage, _images(body)), "provider"
     return await _metered(call, attempt, operation, usage, [raw] if body is not None else [], 1.0)
+
+
+def _images(body: Any) -> int:
+    """Return how many images an answer brings, at least one: without tokens they are billed by the piece."""
+    found = body.get("data") if isinstance(body, dict) else None
+    return max(len(found), 1) if isinstance(found, list) else 1
+
+
+def _made(operation: Operation, usage: Usage | None, count: int = 1) -> Usage:
+    """Return the units of an operation that is billed by the call, with what else was reported."""
+    usage = replace(usage or Usage(), requests=count if operation.makes == "image_output" else 1)
+    if operation.makes == "output" or getattr(usage, operation.makes):
+        return usage
+    return replace(usage, output=0, **{operation.makes: usage.output})
 
 
 async def of_stream(call: "Call", attempt: Attempt, flow: "Flow") -> Metered:
@@ -42,12 +56,14 @@ async def _metered(
     so_far: Usage | None = None,
 ) -> Metered:
     if operation.per_request:
-        return replace(usage or Usage(), requests=1), "provider"
+        return _made(operation, usage or so_far), "provider"
     if operation.free:
         attempt.cost_status = "free"
         return None, "none"
     if usage is not None:
         return usage, "provider"
+    if so_far is not None and not operation.counted:
+        return so_far, "estimated"
     if operation.counted:
         counted = await _counted(call, attempt, kept, scale)
         if so_far is not None:  # of the prompt the provider knows best, of what came after its last word nobody does
@@ -60,8 +76,4 @@ async def _metered(
 
 
 async def _counted(call: "Call", attempt: Attempt, kept: list[bytes], scale: float) -> Usage:
-    asked = {"messages": [{"content": found.heard(call.asked.body)}]}
-    # As one chunk of OpenAI's, which is what the counter reads.
-    answer = orjson.dumps({"choices": [{"delta": {"content": found.said(kept)}}]})
-    event = b"data: " + answer + b"\n\n"
-    return await tokens.estimate_later(asked, attempt.model, [event], call.entry.prompt_bytes, scale=scale)
+    return await tokens.estimate_later(call.asked.body, attempt.model, kept, call.entry.prompt_bytes, scale=scale)

@@ -21,7 +21,8 @@ class Operation:
     """One kind of call.
 
     `counted`: tokens are estimated where the provider reports none. `free`: nobody bills it. `per_request`: each call
-    is one unit of `requests`. `known`: its model stands where we look for it. `model` is there if the path says it.
+    is one unit of `requests`, or each image where that is what it makes. `makes`: the class of the tokens that come
+    out, where they are no text. `known`: its model stands where we look for it. `model` is there if the path says it.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Operation:
     counted: bool = False
     free: bool = False
     per_request: bool = False
+    makes: str = "output"
     known: bool = True
     stream: bool = False
     model: str = ""
@@ -41,8 +43,8 @@ TABLE = {
         "completions": Operation("completions", Completions(), counted=True),
         "responses": Operation("responses", Responses(), counted=True),
         "embeddings": Operation("embeddings", Embeddings(), counted=True),
-        "images/generations": Operation("images", per_request=True),
-        "audio/speech": Operation("speech", per_request=True),
+        "images/generations": Operation("images", per_request=True, makes="image_output"),
+        "audio/speech": Operation("speech", per_request=True, makes="audio_output"),
         "audio/transcriptions": Operation("transcriptions", per_request=True),
         "audio/translations": Operation("translations", per_request=True),
         "moderations": Operation("moderations", per_request=True),
@@ -56,8 +58,8 @@ TABLE = {
         "generateContent": Operation("chat", GeminiCaller(), counted=True),
         "streamGenerateContent": Operation("chat", GeminiCaller(), counted=True, stream=True),
         "countTokens": Operation("count_tokens", free=True),
-        "embedContent": Operation("embeddings"),
-        "batchEmbedContents": Operation("embeddings"),
+        "embedContent": Operation("embeddings", counted=True),
+        "batchEmbedContents": Operation("embeddings", counted=True),
     },
 }
 _GEMINI = re.compile(r"((?:models|tunedModels)/[^/:]+):([A-Za-z]+)")

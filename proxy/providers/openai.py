@@ -6,7 +6,7 @@ Source: OpenAI API reference, chat completions; usage classes as in docs/api.md.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -89,25 +89,36 @@ def parse_usage(reported: Mapping[str, Any], service_tier: Any = None) -> Usage 
         return None
     cached = sent.get("cached_tokens") or reported.get("prompt_cache_hit_tokens") or 0
     written = sent.get("cache_write_tokens") or 0
-    audio_in, audio_out = sent.get("audio_tokens") or 0, made.get("audio_tokens") or 0
+    heard, seen = sent.get("audio_tokens") or 0, sent.get("image_tokens") or 0
+    spoken, drawn = made.get("audio_tokens") or 0, made.get("image_tokens") or 0
     reasoning = made.get("reasoning_tokens") or 0
-    counts = (prompt, completion, cached, written, audio_in, audio_out, reasoning)
-    if not all(type(count) is int and 0 <= count <= MAX_TOKENS for count in counts):
+    if not all(map(is_count, (prompt, completion, cached, written, heard, seen, spoken, drawn, reasoning))):
         return None
+    plain_in = prompt - cached - written
     beside = reported.get("total_tokens") == prompt + completion + reasoning
-    plain_in, plain_out = prompt - cached - written - audio_in, completion - audio_out - (0 if beside else reasoning)
-    if plain_in < 0 or plain_out < 0:
+    plain_out = completion - spoken - drawn - (0 if beside else reasoning)
+    if plain_in < 0 or plain_out < 0 or heard + seen > prompt:
         return None
+    # What was heard or seen may have come from the cache, and then is counted there.
+    heard = min(heard, plain_in)
+    seen = min(seen, plain_in - heard)
     return Usage(
-        input=plain_in,
+        input=plain_in - heard - seen,
         cached_input=cached,
         cache_write=written,
         output=plain_out,
         reasoning=reasoning,
-        audio_input=audio_in,
-        audio_output=audio_out,
+        audio_input=heard,
+        audio_output=spoken,
+        image_input=seen,
+        image_output=drawn,
         service_tier=tier_said(service_tier),
     )
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Say whether `value` is a number of tokens, and no nonsense."""
+    return type(value) is int and 0 <= value <= MAX_TOKENS
 
 
 def translate_error(status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamError:

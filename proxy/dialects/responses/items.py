@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
@@ -164,7 +165,7 @@ def usage_of(body: Mapping[str, Any]) -> Usage | None:
     reported = body.get("usage")
     if not isinstance(reported, dict):
         return None
-    return parse_usage(
+    usage = parse_usage(
         {
             "prompt_tokens": reported.get("input_tokens", MAX_TOKENS + 1),
             "completion_tokens": reported.get("output_tokens", 0),
@@ -173,6 +174,15 @@ def usage_of(body: Mapping[str, Any]) -> Usage | None:
         },
         body.get("service_tier"),
     )
+    searches = sum(map(_searched, objects(body.get("output"))))
+    return replace(usage, searches=searches) if usage is not None and searches else usage
+
+
+def _searched(item: Json) -> bool:
+    """Say whether an item is a search of the web, which is billed beside the tokens; opening a page is not."""
+    action = item.get("action")
+    kind = action.get("type", "search") if isinstance(action, dict) else "search"
+    return item.get("type") == "web_search_call" and item.get("status") != "failed" and bool(kind == "search")
 
 
 def _object(arguments: str) -> Any:

@@ -4,7 +4,8 @@ Source: Anthropic's Messages API reference, usage. The totals of `message_delta`
 """
 
 from collections.abc import Mapping
-from typing import Any
+from operator import add
+from typing import Any, TypeGuard
 
 from accounts.prices import Usage, tier_said
 from proxy.body import Json
@@ -19,46 +20,60 @@ def parse(reported: Any) -> Usage | None:
     plain = _counts(reported)
     if plain is None:
         return None
-    sent, cached, written, made = plain
     for each in _compactions(reported):
         more = _counts(each)
         if more is not None:
-            sent, cached, written, made = sent + more[0], cached + more[1], written + more[2], made + more[3]
+            plain = tuple(map(add, plain, more))
+    sent, cached, briefly, long, made = plain
     thought = _thought(reported, made)
     fast = reported.get("speed") == "fast"  # beside the service tier, and dearer than any
     tier = "fast" if fast else tier_said(reported.get("service_tier"))
     return Usage(
         input=sent,
         cached_input=cached,
-        cache_write=written,
+        cache_write=briefly,
+        cache_write_1h=long,
         output=made - thought,
         reasoning=thought,
+        searches=_searches(reported),
         service_tier=tier,
     )
 
 
-def _counts(reported: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
-    """Return tokens sent, read from the cache, written to it, and made."""
-    written = reported.get("cache_creation_input_tokens")
-    if written is None:
-        written = _written(reported.get("cache_creation"))
-    counts = (
+def _counts(reported: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """Return tokens sent, read from the cache, written to it for five minutes and for an hour, and made."""
+    briefly, long = _written(reported)
+    counts: tuple[Any, ...] = (
         reported.get("input_tokens"),
         reported.get("cache_read_input_tokens") or 0,
-        written,
+        briefly,
+        long,
         reported.get("output_tokens"),
     )
-    if not all(type(count) is int and 0 <= count <= MAX_TOKENS for count in counts):
-        return None
-    return counts  # type: ignore[return-value]
+    return counts if all(map(_is_count, counts)) else None
 
 
-def _written(by_time: Any) -> Any:
-    # What is kept for an hour costs more than what is kept for five minutes, but there is one class for both so far.
-    if not isinstance(by_time, dict):
-        return 0
-    kept = [by_time.get(f"ephemeral_{time}_input_tokens") or 0 for time in ("5m", "1h")]
-    return sum(kept) if all(type(each) is int for each in kept) else None
+def _written(reported: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return what was written to the cache for five minutes and for an hour, which costs more."""
+    total, by_time = reported.get("cache_creation_input_tokens"), reported.get("cache_creation")
+    by_time = by_time if isinstance(by_time, dict) else {}
+    briefly, long = (by_time.get(f"ephemeral_{time}_input_tokens") or 0 for time in ("5m", "1h"))
+    if total is None:
+        return briefly, long
+    if not _is_count(total) or not _is_count(long) or long > total:
+        return total, 0  # details only break the total down: where the two disagree, the total holds
+    return total - long, long
+
+
+def _searches(reported: Mapping[str, Any]) -> int:
+    """Return how often the web was searched, which is billed beside the tokens."""
+    tools = reported.get("server_tool_use")
+    count = tools.get("web_search_requests") if isinstance(tools, dict) else 0
+    return count if _is_count(count) else 0
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= MAX_TOKENS
 
 
 def _compactions(reported: Mapping[str, Any]) -> list[Json]:
@@ -94,17 +109,21 @@ def as_openai(usage: Usage) -> Json:
     """Return `usage` as OpenAI's usage object, whose prompt includes what was cached."""
     sent, made = usage.tokens_in, usage.tokens_out
     shown: Json = {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made}
-    shown["prompt_tokens_details"] = {"cached_tokens": usage.cached_input, "cache_write_tokens": usage.cache_write}
+    shown["prompt_tokens_details"] = {"cached_tokens": usage.cached_input, "cache_write_tokens": _kept(usage)}
     if usage.reasoning:
         shown["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return shown
 
 
+def _kept(usage: Usage) -> int:
+    return usage.cache_write + usage.cache_write_1h
+
+
 def as_anthropic(usage: Usage) -> Json:
     """Return `usage` as Anthropic's usage object."""
     shown: Json = {
-        "input_tokens": usage.input + usage.audio_input,
-        "cache_creation_input_tokens": usage.cache_write,
+        "input_tokens": usage.input + usage.audio_input + usage.image_input,
+        "cache_creation_input_tokens": _kept(usage),
         "cache_read_input_tokens": usage.cached_input,
         "output_tokens": usage.tokens_out,
     }

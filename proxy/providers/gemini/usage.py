@@ -12,6 +12,7 @@ from proxy.body import Json
 
 MAX_TOKENS = 10**12  # more than this in one answer is nonsense, not usage
 AUDIO = "AUDIO"
+KINDS = (AUDIO, "IMAGE")
 
 
 def parse_usage(reported: Any) -> Usage | None:
@@ -33,16 +34,23 @@ def _disjoint(reported: Mapping[str, Any]) -> Usage:
     if thoughts and thoughts <= made and total in (prompt + made, prompt + made + tools):
         made -= thoughts
     # Details only break the counts down: where the two disagree, the counts hold.
-    heard = _audio(reported, "promptTokensDetails") - _audio(reported, "cacheTokensDetails")
+    heard, seen = (
+        _of(reported, "promptTokensDetails", kind) - _of(reported, "cacheTokensDetails", kind) for kind in KINDS
+    )
     heard = min(max(heard, 0), prompt - cached)
-    spoken = min(_audio(reported, "candidatesTokensDetails"), made)
+    seen = min(max(seen, 0), prompt - cached - heard)
+    spoken, drawn = (_of(reported, "candidatesTokensDetails", kind) for kind in KINDS)
+    spoken = min(spoken, made)
+    drawn = min(drawn, made - spoken)
     return Usage(
-        input=prompt - cached - heard + tools,
+        input=prompt - cached - heard - seen + tools,
         cached_input=cached,
-        output=made - spoken,
+        output=made - spoken - drawn,
         reasoning=thoughts,
         audio_input=heard,
         audio_output=spoken,
+        image_input=seen,
+        image_output=drawn,
     )
 
 
@@ -56,10 +64,10 @@ def _count(reported: Mapping[str, Any], name: str) -> int:
     return value
 
 
-def _audio(reported: Mapping[str, Any], name: str) -> int:
+def _of(reported: Mapping[str, Any], name: str, kind: str) -> int:
     details = reported.get(name)
     items = [item for item in details if isinstance(item, dict)] if isinstance(details, list) else []
-    return sum(_count(item, "tokenCount") for item in items if item.get("modality") == AUDIO)
+    return sum(_count(item, "tokenCount") for item in items if item.get("modality") == kind)
 
 
 def as_openai(usage: Usage) -> Json:
@@ -77,7 +85,7 @@ def as_gemini(usage: Usage) -> Json:
     """Return Gemini's usageMetadata, whose candidates leave out the thoughts; classes without tokens are left out."""
     told = {
         "promptTokenCount": usage.tokens_in,
-        "candidatesTokenCount": usage.output + usage.audio_output,
+        "candidatesTokenCount": usage.tokens_out - usage.reasoning,
         "totalTokenCount": usage.tokens_in + usage.tokens_out,
     }
     optional = {"cachedContentTokenCount": usage.cached_input, "thoughtsTokenCount": usage.reasoning}
@@ -85,7 +93,7 @@ def as_gemini(usage: Usage) -> Json:
     return (
         told
         | _details("promptTokensDetails", usage.tokens_in, usage.audio_input)
-        | _details("candidatesTokensDetails", usage.output + usage.audio_output, usage.audio_output)
+        | _details("candidatesTokensDetails", usage.tokens_out - usage.reasoning, usage.audio_output)
     )
 
 

@@ -19,6 +19,11 @@ NANO = {
     "audio_input": 11_000,
     "audio_output": 13_000,
     "requests": 40_000,
+    "cache_write_1h": 2_000,
+    "image_input": 1_500,
+    "image_output": 20_000,
+    "seconds": 300_000,
+    "searches": 10_000_000,
 }
 PRICE = Price(1, "", "", "*", 0.0, {unit: nano * 1_000_000 for unit, nano in NANO.items()})
 
@@ -30,19 +35,27 @@ OPENAI_USED = {
     "prompt_tokens_details": {"cached_tokens": 30, "audio_tokens": 10},
     "completion_tokens_details": {"reasoning_tokens": 20, "audio_tokens": 5},
 }
-OPENAI_CLASSES = {
-    "input": 60, "cached_input": 30, "audio_input": 10, "output": 35, "reasoning": 20, "audio_output": 5
-}  # fmt: skip
+OPENAI_CLASSES = {"input": 60, "cached_input": 30, "audio_input": 10, "output": 35, "reasoning": 20, "audio_output": 5}
 OPENAI_COST = 553_000  # 60_000 + 3_000 + 110_000 + 175_000 + 140_000 + 65_000
 ANTHROPIC_USED = {
     "input_tokens": 50,
     "cache_read_input_tokens": 30,
     "cache_creation_input_tokens": 20,
+    "cache_creation": {"ephemeral_5m_input_tokens": 12, "ephemeral_1h_input_tokens": 8},
     "output_tokens": 40,
     "output_tokens_details": {"thinking_tokens": 15},
+    "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 5},
 }
-ANTHROPIC_CLASSES = {"input": 50, "cached_input": 30, "cache_write": 20, "output": 25, "reasoning": 15}
-ANTHROPIC_COST = 308_000  # 50_000 + 3_000 + 25_000 + 125_000 + 105_000
+ANTHROPIC_CLASSES = {
+    "input": 50,
+    "cached_input": 30,
+    "cache_write": 12,
+    "cache_write_1h": 8,
+    "output": 25,
+    "reasoning": 15,
+    "searches": 2,
+}
+ANTHROPIC_COST = 20_314_000  # 50_000 + 3_000 + 15_000 + 16_000 + 125_000 + 105_000 + 20_000_000
 GEMINI_USED = {
     "promptTokenCount": 100,
     "cachedContentTokenCount": 30,
@@ -50,10 +63,22 @@ GEMINI_USED = {
     "candidatesTokenCount": 40,
     "thoughtsTokenCount": 20,
     "totalTokenCount": 167,
-    "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 90}, {"modality": "AUDIO", "tokenCount": 10}],
+    "promptTokensDetails": [
+        *({"modality": "TEXT", "tokenCount": 85}, {"modality": "AUDIO", "tokenCount": 10}),
+        {"modality": "IMAGE", "tokenCount": 5},
+    ],
+    "candidatesTokensDetails": [{"modality": "TEXT", "tokenCount": 36}, {"modality": "IMAGE", "tokenCount": 4}],
 }
-GEMINI_CLASSES = {"input": 67, "cached_input": 30, "audio_input": 10, "output": 40, "reasoning": 20}
-GEMINI_COST = 520_000  # 67_000 + 3_000 + 110_000 + 200_000 + 140_000
+GEMINI_CLASSES = {
+    "input": 62,
+    "cached_input": 30,
+    "audio_input": 10,
+    "image_input": 5,
+    "output": 36,
+    "image_output": 4,
+    "reasoning": 20,
+}
+GEMINI_COST = 582_500  # 62_000 + 3_000 + 110_000 + 7_500 + 180_000 + 80_000 + 140_000
 RESPONSES_USED = {
     "input_tokens": 100,
     "output_tokens": 60,
@@ -154,20 +179,56 @@ SURFACES = [
     _own("chat", "openai", "/openai/v1/chat/completions", wires.CHAT, _OWN_CHAT),
     _own("chat", "groq", "/groq/openai/v1/chat/completions", wires.CHAT, _OWN_CHAT),
     _own("chat-short", "groq", "/groq/v1/chat/completions", wires.CHAT, _OWN_CHAT),
-    _own("responses", "openai", "/openai/v1/responses", wires.RESPONSES, {"model": "m-1", "input": "Count to four, please."}),
-    _own("responses", "groq", "/groq/openai/v1/responses", wires.RESPONSES, {"model": "m-1", "input": "Count to four, please."}),
-    _own("completions", "openai", "/openai/v1/completions", wires.COMPLETIONS, {"model": "m-1", "prompt": "Count to four, please."}),
-    Surface("own-embeddings", "openai", wires.EMBEDDINGS, "/openai/v1/embeddings", {"model": "m-1", "input": "Count to four, please."}),
+    _own(
+        "responses",
+        "openai",
+        "/openai/v1/responses",
+        wires.RESPONSES,
+        {"model": "m-1", "input": "Count to four, please."},
+    ),
+    _own(
+        "responses",
+        "groq",
+        "/groq/openai/v1/responses",
+        wires.RESPONSES,
+        {"model": "m-1", "input": "Count to four, please."},
+    ),
+    _own(
+        "completions",
+        "openai",
+        "/openai/v1/completions",
+        wires.COMPLETIONS,
+        {"model": "m-1", "prompt": "Count to four, please."},
+    ),
+    Surface(
+        "own-embeddings",
+        "openai",
+        wires.EMBEDDINGS,
+        "/openai/v1/embeddings",
+        {"model": "m-1", "input": "Count to four, please."},
+    ),
     _own("messages", "anthropic", "/anthropic/v1/messages", wires.MESSAGES, _OWN_CHAT | {"max_tokens": 50}),
     Surface(
-        "own-events", "gemini", wires.GEMINI, f"{_GEMINI_URL}generateContent", _CONTENTS,
-        f"{_GEMINI_URL}streamGenerateContent", _CONTENTS, query=b"alt=sse",
+        "own-events",
+        "gemini",
+        wires.GEMINI,
+        f"{_GEMINI_URL}generateContent",
+        _CONTENTS,
+        f"{_GEMINI_URL}streamGenerateContent",
+        _CONTENTS,
+        query=b"alt=sse",
     ),
     Surface(
-        "own-array", "gemini", wires.GEMINI, f"{_GEMINI_URL}generateContent", _CONTENTS,
-        f"{_GEMINI_URL}streamGenerateContent", _CONTENTS, stream_wire=wires.GEMINI_ARRAY,
+        "own-array",
+        "gemini",
+        wires.GEMINI,
+        f"{_GEMINI_URL}generateContent",
+        _CONTENTS,
+        f"{_GEMINI_URL}streamGenerateContent",
+        _CONTENTS,
+        stream_wire=wires.GEMINI_ARRAY,
     ),
-]  # fmt: skip
+]
 STREAMED = [each for each in SURFACES if each.streams]
 WAYS = [(each, False) for each in SURFACES] + [(each, True) for each in STREAMED]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ import pytest
 from accounts.ledger.entry import Entry
 from accounts.prices import Book
 from loadtest.mockserver import Answer
+from proxy.native.flow import BrokenOff
 from tests.proxy.billing.surfaces import BILLS, PRICE, STREAMED, WAYS, Surface, cost_of
-from tests.proxy.billing.wires import JSON, LEFT_OUT, WORDS, Wire
+from tests.proxy.billing.wires import CHAT, COMPLETIONS, EVENTS, JSON, LEFT_OUT, WORDS, Wire
 from tests.proxy.native.harness import Passer, passing
 from tests.site.test_handler import Client
 
@@ -41,7 +42,12 @@ class Leaver(Client):
 
 async def ask(gw: Passer, surface: Surface, *, stream: bool) -> Client:
     path, body, _ = surface.way(stream=stream)
-    return await gw(path, body, query=surface.query)
+    client = Client("POST", path)
+    client.scope["raw_path"], client.scope["query_string"] = path.encode(), surface.query
+    client._body = orjson.dumps(body)
+    with suppress(BrokenOff):  # bytes that have no form for an error: the connection breaks
+        await client(gw._handler)
+    return client
 
 
 async def billed(gw: Passer, surface: Surface, answer: Answer, *, stream: bool) -> tuple[Client, Entry]:
@@ -97,9 +103,14 @@ ODD: list[Any] = [
     {"prompt_tokens": 2**70, "input_tokens": 2**70, "promptTokenCount": 2**70, "output_tokens": 1},
     {"completion_tokens": 5, "output_tokens": 5, "candidatesTokenCount": 5},
     {
-        **{"prompt_tokens": 9, "input_tokens": 9, "promptTokenCount": 9, "output_tokens": 1},
-        **{"prompt_tokens_details": {"cached_tokens": 99}, "input_tokens_details": {"cached_tokens": 99}},
-        **{"cache_read_input_tokens": -4, "cachedContentTokenCount": 99},
+        "prompt_tokens": 9,
+        "input_tokens": 9,
+        "promptTokenCount": 9,
+        "output_tokens": 1,
+        "prompt_tokens_details": {"cached_tokens": 99},
+        "input_tokens_details": {"cached_tokens": 99},
+        "cache_read_input_tokens": -4,
+        "cachedContentTokenCount": 99,
     },
 ]
 
@@ -171,5 +182,40 @@ async def test_a_caller_who_leaves_half_way_pays_what_came(tmp_path: Path, surfa
     assert gw.mock.hits[0].peer_closed
     assert (row.status, row.usage_source, row.client_gone) == ("interrupted", "estimated", True)
     assert row.cost_nano == cost_of(row.usage) <= cost
-    assert 0 < row.cost_nano
+    assert row.cost_nano > 0
     assert row.usage.get("output", 0) <= len(WORDS)
+
+
+@streamed
+@pytest.mark.parametrize("fate", ["cut", "left"])
+async def test_usage_in_every_chunk_is_cumulative_and_no_sign_of_the_end(
+    tmp_path: Path, surface: Surface, fate: str
+) -> None:
+    """As vLLM's continuous usage: the last word counts, once, and an answer that is cut is not whole for it."""
+    path, body, wire = surface.way(stream=True)
+    if wire not in (CHAT, COMPLETIONS):
+        return
+    used = [
+        f'"usage":{{"prompt_tokens":50,"completion_tokens":{count},"total_tokens":0}}'.encode() for count in range(9)
+    ]
+    pieces: list[Any] = [
+        piece.replace(b'"choices"', used[place] + b',"choices"') for place, piece in enumerate(wire.events(LEFT_OUT))
+    ]
+    async with billing(tmp_path, surface.kind) as gw:
+        _, row = await billed(gw, surface, Answer(headers=EVENTS, chunks=pieces), stream=True)
+        assert (row.status, row.usage_source, row.usage) == ("settled", "provider", {"input": 50, "output": 4})
+        gw.bench.gateway.journal.forget([row.id])
+        gw.mock.script(
+            "*", Answer(headers=EVENTS, chunks=pieces[:3], gap=0.02, then="cut" if fate == "cut" else "hang")
+        )
+        if fate == "cut":
+            await ask(gw, surface, stream=True)
+        else:
+            leaver = Leaver("POST", path)
+            leaver.stays_for, leaver._body = 2, orjson.dumps(body)
+            leaver.scope["raw_path"] = path.encode()
+            await asyncio.wait_for(leaver(gw._handler), 5)
+        row = await gw.bench.row()
+    assert (row.status, row.usage_source, row.client_gone) == ("interrupted", "estimated", fate == "left")
+    assert row.usage["input"] == 50
+    assert 1 <= row.usage["output"] <= 3

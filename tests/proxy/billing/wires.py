@@ -105,9 +105,9 @@ def _message_events(usage: Any) -> list[bytes]:
     """The beginning tells the prompt and one token of output; the end replaces that by the totals."""
     start, end = usage, usage
     if isinstance(usage, dict) and usage.get("output_tokens"):
-        start = {name: count for name, count in usage.items() if name not in {"output_tokens", "output_tokens_details"}}
-        start["output_tokens"] = 1
-        end = {name: usage[name] for name in ("output_tokens", "output_tokens_details") if name in usage}
+        late = {"output_tokens", "output_tokens_details", "server_tool_use"}
+        start = {name: count for name, count in usage.items() if name not in late} | {"output_tokens": 1}
+        end = {name: usage[name] for name in late if name in usage}
     message = _with({"id": "msg_1", "type": "message", "role": "assistant", "content": []}, "usage", start)
     block = {"type": "text", "text": ""}
     told: list[Json] = [

@@ -87,7 +87,7 @@ async def test_images_fall_back_like_chat_and_carry_tokens(tmp_path: Path) -> No
         client = await call("/v1/images/generations", {"model": "pictures", "prompt": "A cat"})
         assert (client.status, client.json) == (200, answer)
         assert client.headers["x-qlite-attempts"] == "my-openai-compatible/gpt-image, spare/gpt-image"
-        assert (await last(call)).usage == {"input": 8, "output": 1056, "requests": 1}
+        assert (await last(call)).usage == {"input": 8, "image_output": 1056, "requests": 1}
 
 
 def _json(body: Any) -> Answer:

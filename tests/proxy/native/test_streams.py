@@ -8,7 +8,8 @@ import pytest
 
 from loadtest.mockserver import Answer
 from proxy.native.array import ArrayWatcher
-from proxy.native.usage import reported, said
+from proxy.native.usage import reported
+from proxy.tokens import delivered_text
 from tests.proxy.native.harness import EVENTS, JSON, passing
 from tests.site.test_handler import Client
 
@@ -203,11 +204,11 @@ def test_it_finds_usage_in_every_shape() -> None:
 
 
 def test_it_reads_the_words_of_every_dialect() -> None:
-    assert said(list(OPENAI)) == "Hello"
-    assert said(list(ANTHROPIC)) == "Hi"
-    assert said(list(RESPONSES)) == "Hi"
-    assert said(list(GEMINI)) == "Hi"
-    assert said([b"".join(ARRAY)]) == '"usageMetadata":{'
+    assert delivered_text(list(OPENAI)) == "Hello"
+    assert delivered_text(list(ANTHROPIC)) == "Hi"
+    assert delivered_text(list(RESPONSES)) == "Hi"
+    assert delivered_text(list(GEMINI)) == "Hi"
+    assert delivered_text([b"".join(ARRAY)]) == '"usageMetadata":{'
 
 
 def test_it_reads_an_array_cut_at_every_byte() -> None:

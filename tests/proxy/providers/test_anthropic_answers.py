@@ -55,7 +55,10 @@ def test_it_answers_as_expected(path: Path) -> None:
 def test_openais_usage_says_the_same(path: Path) -> None:
     wanted = expected(path)
     shown = wanted.get("completion", {}).get("usage")
-    assert counted(parse_usage(shown) if shown else None) == wanted.get("usage")
+    usage = dict(wanted.get("usage") or {})
+    if long := usage.pop("cache_write_1h", 0):  # OpenAI knows one time of keeping
+        usage["cache_write"] += long
+    assert (counted(parse_usage(shown) if shown else None) or {}) == usage
 
 
 def events(pieces: list[bytes]) -> list[tuple[bytes, bytes]]:
