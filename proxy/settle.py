@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from accounts.ledger.entry import Attempt, totals
 from accounts.ledger.journal import JournalUnavailable
 from accounts.prices import Usage, tier_said
+from proxy import tokens
 from proxy.call import Call
 from proxy.errors import GatewayError, Unavailable, UpstreamError
 from routing.snapshot import Target
@@ -53,7 +54,8 @@ def attempt_failed(gateway: "Gateway", call: Call, attempt: Attempt, target: Tar
     attempt.error = error.code or "upstream_error"
     attempt.latency_us = _micros(gateway.clock() - attempt.started_at)
     if error.billable:
-        least = Usage(**(attempt.usage or {"input": -(-call.entry.prompt_bytes // 4)}))
+        sent = -(-call.entry.prompt_bytes // tokens.BYTES_PER_TOKEN)
+        least = Usage(requests=1) if attempt.usage else Usage(input=sent)
         price_attempt(gateway, attempt, least, "estimated")
         attempt.status = "interrupted"
     else:

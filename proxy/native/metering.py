@@ -34,10 +34,13 @@ def _images(body: Any) -> int:
 
 def _made(operation: Operation, usage: Usage | None, count: int = 1) -> Usage:
     """Return the units of an operation that is billed by the call, with what else was reported."""
-    usage = replace(usage or Usage(), requests=count if operation.makes == "image_output" else 1)
-    if operation.makes == "output" or getattr(usage, operation.makes):
-        return usage
-    return replace(usage, output=0, **{operation.makes: usage.output})
+    usage = usage or Usage()
+    if operation.makes == "image_output":
+        drawn = usage.image_output or usage.output  # older models tell no details, and make nothing else
+        return replace(usage, requests=count, image_output=drawn, output=usage.output if usage.image_output else 0)
+    if operation.makes == "audio_output" and not usage.audio_output:
+        usage = replace(usage, audio_output=usage.output, output=0)
+    return replace(usage, requests=1)
 
 
 async def of_stream(call: "Call", attempt: Attempt, flow: "Flow") -> Metered:
