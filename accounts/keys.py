@@ -48,6 +48,7 @@ class Grant:
     expires_at: float | None = None
     disabled: bool = False
     team_disabled: bool = False
+    priced_only: bool = False
 
 
 KeyTable = Mapping[str, Grant]

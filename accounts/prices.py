@@ -186,6 +186,10 @@ class Book:
             found = self._found[asked] = self._look_up(provider, kind, model, at)
         return found[2]
 
+    def has(self, provider: str, kind: str, model: str, *, at: float, free: bool = False) -> bool:
+        """Say whether a call could be priced at all: it is free, or there is a price in force."""
+        return free or self.find(provider, kind, model, at) is not None
+
     def models(self, kind: str) -> list[str]:
         """Return the exact names of models that this kind of provider has a price for, sorted."""
         return sorted({model for _, k, model in self._versions if k == kind and model[-1:] != "*"})

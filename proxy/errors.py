@@ -4,6 +4,7 @@
   x BadRequest                  400  the caller's JSON or parameters are wrong
   x NotAuthenticated            401  no key, or not a valid one
   x NotAllowed                  403
+  x ModelUnpriced               403
   x NotFound                    404  no such URL
   x ModelNotFound               404  unknown and forbidden models alike
   x MethodNotAllowed            405
@@ -87,6 +88,18 @@ class ModelNotFound(GatewayError):
 
     def __init__(self, model: str) -> None:
         super().__init__(f"The model {model[:64]!r} does not exist or you do not have access to it.", param="model")
+
+
+class ModelUnpriced(GatewayError):
+    """The team pays for models with a price only, and none of the targets has one."""
+
+    status, code = 403, "model_unpriced"
+
+    def __init__(self, model: str) -> None:
+        super().__init__(
+            f"The model {model[:64]!r} has no price yet, and your team may use only models that have one.",
+            param="model",
+        )
 
 
 class MethodNotAllowed(GatewayError):

@@ -137,6 +137,8 @@ class Gateway:
         targets = order(call.match.targets, self.draw, lambda target: self.health.state(target.name, now) == "failing")
         if call.asked.operation == "count_tokens" and not any(ways.is_native(call, target) for target in targets):
             return await self._count_here(call)
+        if call.grant.priced_only:
+            targets = settle.with_price(self, call, targets)
         if not targets:
             raise UpstreamError("No target of this route is in use.", status=503, code="no_target", retry_after=5)
         if (passing := call.passing) is not None:

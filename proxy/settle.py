@@ -5,6 +5,7 @@ in the journal before a provider is called, and settled before the last byte lea
 """
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from accounts.ledger.entry import Attempt, totals
@@ -12,12 +13,13 @@ from accounts.ledger.journal import JournalUnavailable
 from accounts.prices import Usage, tier_said
 from proxy import tokens
 from proxy.call import Call
-from proxy.errors import GatewayError, Unavailable, UpstreamError
+from proxy.errors import GatewayError, ModelUnpriced, Unavailable, UpstreamError
 from routing.snapshot import Target
 
 if TYPE_CHECKING:
     from proxy.gateway import Gateway
 
+HARMLESS = frozenset({"GET", "HEAD", "DELETE"})  # methods that only look or tidy up, and cost nothing
 LEDGER_DOWN = "The request cannot be recorded right now, so it was not sent."
 
 
@@ -135,6 +137,22 @@ def close(
         raise Unavailable(LEDGER_DOWN) from cause
     gateway.counters.settled(entry)
     gateway.requests.write(entry)
+
+
+def with_price(gateway: "Gateway", call: Call, targets: Sequence[Target]) -> list[Target]:
+    """Return the targets whose price is known, for those who may not use others. Raises ModelUnpriced without any."""
+    passing = call.passing
+    if passing is not None and (passing.operation.free or passing.method in HARMLESS):
+        return list(targets)
+    now, book, asked = gateway.clock(), gateway.book, call.asked.model
+    priced = [
+        each
+        for each in targets
+        if book.has(each.provider.name, each.provider.kind, each.model or asked, at=now, free=_is_free(each))
+    ]
+    if targets and not priced:
+        raise ModelUnpriced(asked or call.entry.model_asked)
+    return priced
 
 
 def cost_of(call: Call) -> int | None:

@@ -70,6 +70,7 @@ METRICS_OPEN = env.flag("QLITE_METRICS_OPEN", False)
 JOURNAL_DIR = DATA_DIR / "journal"
 JOURNAL_BYTES = env.whole("QLITE_JOURNAL_BYTES", 64 * 1024 * 1024, at_least=64 * 1024)
 TAGS = env.tags("QLITE_TAGS")
+PRICE_APPROVAL = env.flag("QLITE_PRICE_APPROVAL", False)
 JOURNAL_SYNC = env.one_of("QLITE_JOURNAL_SYNC", "normal", "normal", "full")
 
 # --- The server

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -16,6 +16,7 @@ from accounts.admin.base import ModelAdmin, ModelForm, badge
 from accounts.admin.fields import ScaleField, UsdField, short_usd
 from accounts.models import Price
 from accounts.models.prices import AMOUNTS
+from accounts.store import prices
 
 WHOSE = ("provider", "kind", "model")
 SCALES = ("tiers", "services")
@@ -30,7 +31,7 @@ WITHOUT = {
     "image_input": "as input",
     "image_output": "as output",
 }
-IN_FORCE, SUPERSEDED, PLANNED = "in force", "superseded", "planned"
+IN_FORCE, SUPERSEDED, PLANNED, WAITING = "in force", "superseded", "planned", "waiting for approval"
 
 
 def _amount(name: str) -> UsdField:
@@ -77,6 +78,7 @@ class PriceAdmin(ModelAdmin):
     list_display = ("model", "for_whom", "effective_from", "state", "in_", "cached", "out", "created_by", "supersede")
     list_filter = ("kind", "provider")
     search_fields = ("model", "provider", "kind", "source", "note")
+    actions = ("approve",)
     date_hierarchy = None
     fieldsets = (
         ("Whose price", {"fields": ("model", ("provider", "kind"), "effective_from")}),
@@ -99,12 +101,13 @@ class PriceAdmin(ModelAdmin):
     shown_fieldsets = (
         ("Whose price", {"fields": ("model", ("provider", "kind"), ("effective_from", "state"), "supersede")}),
         ("US dollars a million units", {"fields": ("amounts", "scales")}),
-        ("Where it comes from", {"fields": ("source", "note", ("created_at", "created_by"))}),
+        ("Where it comes from", {"fields": ("source", "note", ("created_at", "created_by"), "approved")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
-        same = Price.objects.filter(**{name: OuterRef(name) for name in WHOSE}, effective_from__lte=timezone.now())
+        used = Price.objects.filter(approved_at__isnull=False, effective_from__lte=timezone.now())
+        same = used.filter(**{name: OuterRef(name) for name in WHOSE})
         marked: QuerySet[Any] = rows.annotate(
             superseded=Exists(same.filter(effective_from__gt=OuterRef("effective_from")))
         )
@@ -124,11 +127,29 @@ class PriceAdmin(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        planned = obj is None or obj.effective_from > timezone.now()
-        return planned and super().has_delete_permission(request, obj)
+        unused = obj is None or obj.approved_at is None or obj.effective_from > timezone.now()
+        return unused and super().has_delete_permission(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        return {}  # "delete selected" would not ask about each date
+        found = super().get_actions(request)
+        found.pop("delete_selected", None)  # it would not ask about each date
+        if not Price.objects.filter(approved_at__isnull=True).exists():
+            found.pop("approve", None)
+        return found
+
+    @admin.action(description="Approve the selected versions", permissions=["add"])
+    def approve(self, request: HttpRequest, versions: QuerySet[Price]) -> None:
+        approved = 0
+        for price in versions:
+            try:
+                prices.approve(price, request.user.get_username())
+            except prices.NotApproved as error:
+                messages.error(request, str(error))
+            else:
+                self.log_change(request, price, "Approved")
+                approved += 1
+        if approved:
+            messages.success(request, f"Approved {approved} versions.")
 
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         obj.created_by = request.user.get_username()
@@ -138,8 +159,10 @@ class PriceAdmin(ModelAdmin):
     def for_whom(self, price: Price) -> str:
         return price.provider or price.kind or "any provider"
 
-    @badge("State", {IN_FORCE: "success", PLANNED: "info", SUPERSEDED: ""})
+    @badge("State", {IN_FORCE: "success", PLANNED: "info", WAITING: "warning", SUPERSEDED: ""})
     def state(self, price: Any) -> str:
+        if price.approved_at is None:
+            return WAITING
         if price.effective_from > timezone.now():
             return PLANNED
         return SUPERSEDED if price.superseded else IN_FORCE
@@ -163,6 +186,13 @@ class PriceAdmin(ModelAdmin):
             '<table class="ql-table">{}</table>',
             format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows),
         )
+
+    @admin.display(description="Approved")
+    def approved(self, price: Price) -> str:
+        if price.approved_at is None:
+            return "not yet: somebody else than its author has to"
+        when = timezone.localtime(price.approved_at)
+        return f"{when:%Y-%m-%d %H:%M}" + (f" by {price.approved_by}" if price.approved_by else "")
 
     @admin.display(description="Tiers")
     def scales(self, price: Price) -> SafeString | str:

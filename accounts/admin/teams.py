@@ -15,7 +15,7 @@ from accounts.models import Membership, Team
 class TeamForm(ModelForm):
     class Meta:
         model = Team
-        fields = ("name", "title", "cost_centre", "owner", "disabled")
+        fields = ("name", "title", "cost_centre", "owner", "priced_only", "disabled")
 
 
 class MembershipInline(TabularInline):
@@ -34,7 +34,7 @@ class TeamAdmin(ModelAdmin):
     list_display = ("name", "title", "cost_centre", "owner", "members", "live_keys", "state")
     list_filter = ("disabled",)
     search_fields = ("name", "title", "cost_centre", "owner")
-    fields = (("name", "title"), ("cost_centre", "owner"), "disabled")
+    fields = (("name", "title"), ("cost_centre", "owner"), "priced_only", "disabled")
     actions = ("disable", "enable")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

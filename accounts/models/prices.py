@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 
 from accounts import scales
 
@@ -52,10 +54,16 @@ class Price(models.Model):
     searches = amount("Per million searches.")
     tiers = models.JSONField(default=list, blank=True, help_text="Other amounts for long prompts.")
     services = models.JSONField(default=dict, blank=True, help_text="Factors or amounts of service tiers.")
+    origin = models.CharField(
+        max_length=32, default="own", editable=False, help_text="`own`, or the price list that it was taken from."
+    )
     source = models.TextField(blank=True, help_text="Where the figures come from.")
     note = models.TextField(blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.CharField(max_length=200, blank=True, editable=False)
+    # Only an approved version is ever used. Where nobody has to approve, a version is approved as it is made.
+    approved_at = models.DateTimeField(null=True, blank=True, editable=False)
+    approved_by = models.CharField(max_length=200, blank=True, editable=False)
 
     class Meta:
         ordering = ["model", "provider", "kind", "-effective_from"]
@@ -86,6 +94,8 @@ class Price(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Raises ValidationError where an existing version would change."""
         self._refuse_edit()
+        if self._state.adding and self.approved_at is None and not settings.PRICE_APPROVAL:
+            self.approved_at = timezone.now()
         super().save(*args, **kwargs)
 
     def _refuse_edit(self) -> None:

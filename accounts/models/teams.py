@@ -10,6 +10,11 @@ class Team(models.Model):
     cost_centre = models.CharField(max_length=64, blank=True)
     owner = models.CharField(max_length=200, blank=True, help_text="Who answers for the team's spending.")
     disabled = models.BooleanField(default=False, help_text="None of its keys is accepted.")
+    priced_only = models.BooleanField(
+        "only models with a price",
+        default=False,
+        help_text="A call to a model without a price is refused. Otherwise it is made, and recorded as unpriced.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     # `QuerySet.update` must set it too: the running gateway looks at it to notice a change.
     updated_at = models.DateTimeField(auto_now=True, db_index=True)

@@ -24,6 +24,7 @@ def load_keys() -> dict[str, Grant]:
         "expires_at",
         "disabled",
         "team__disabled",
+        "team__priced_only",
     )
     return {digest: _grant(*rest) for digest, *rest in rows.iterator()}
 
@@ -78,6 +79,7 @@ def _grant(
     expires_at: datetime | None,
     disabled: bool,
     team_disabled: bool,
+    priced_only: bool,
 ) -> Grant:
     return Grant(
         key_id=id8,
@@ -89,4 +91,5 @@ def _grant(
         expires_at=expires_at.timestamp() if expires_at else None,
         disabled=disabled,
         team_disabled=team_disabled,
+        priced_only=priced_only,
     )

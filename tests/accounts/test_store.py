@@ -1,6 +1,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -13,7 +14,7 @@ from accounts.money import NotMoney
 from accounts.prices import Usage
 from accounts.store.keys import load_keys, make_key, touch_used
 from accounts.store.marks import of_keys, of_prices
-from accounts.store.prices import load_book, seed
+from accounts.store.prices import NotApproved, approve, load_book, seed
 
 pytestmark = pytest.mark.django_db
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -187,3 +188,40 @@ def test_it_never_edits_a_price() -> None:
 def test_it_refuses_a_price_that_makes_no_sense(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Price(**{"model": "m", "effective_from": JANUARY, "input": 1, **wrong}).full_clean()
+
+
+def test_a_price_that_waits_for_approval_is_never_used(settings: Any) -> None:
+    settings.PRICE_APPROVAL = True
+    usage, at = Usage(input=10**6), (JANUARY + timedelta(days=2)).timestamp()
+    former = Price.objects.create(model="m", effective_from=JANUARY, input=1, created_by="ann")
+    approve(former, "bob")
+    later = Price.objects.create(model="m", effective_from=JANUARY + timedelta(days=1), input=2, created_by="ann")
+    before = of_prices()
+    assert load_book().charge("p", "k", "m", usage, at=at).cost_nano == 1
+    for nobody in ("ann", ""):
+        with pytest.raises(NotApproved, match="your own"):
+            approve(later, nobody)
+    approve(later, "bob")
+    assert of_prices() != before
+    assert load_book().charge("p", "k", "m", usage, at=at).cost_nano == 2
+    later.refresh_from_db()
+    assert (later.approved_by, later.approved_at is not None) == ("bob", True)
+    with pytest.raises(NotApproved, match="already"):
+        approve(later, "carl")
+
+
+def test_a_price_needs_nobodys_approval_by_default() -> None:
+    Price.objects.create(model="m", effective_from=JANUARY, input=1)
+    assert load_book().find("p", "k", "m", JANUARY.timestamp()) is not None
+
+
+def test_shipped_prices_need_nobodys_approval(settings: Any) -> None:
+    settings.PRICE_APPROVAL = True
+    seed()
+    assert not Price.objects.filter(approved_at=None).exists()
+
+
+def test_a_grant_says_whether_its_team_pays_for_models_with_a_price_only() -> None:
+    team = Team.objects.create(name="careful", priced_only=True)
+    make_key(team, "k")
+    assert [grant.priced_only for grant in load_keys().values()] == [True]

@@ -96,6 +96,27 @@ def test_it_never_changes_a_price_and_deletes_only_a_planned_one(finance: Client
     assert list(Price.objects.all()) == [past]
 
 
+def test_a_second_person_approves_a_price(finance: Client, settings: Any) -> None:
+    settings.PRICE_APPROVAL = True
+    listed = reverse("admin:accounts_price_changelist")
+    assert finance.post(reverse("admin:accounts_price_add"), price_form()).status_code == 302
+    made = Price.objects.get()
+    assert "waiting for approval" in finance.get(listed).content.decode()
+    chosen = {"action": "approve", "_selected_action": [made.pk]}
+    assert "is your own" in finance.post(listed, chosen, follow=True).content.decode()
+    viewer = rows.signed_in(rows.person("vera", "viewer"))
+    viewer.post(listed, chosen)
+    made.refresh_from_db()
+    assert made.approved_at is None
+    other = rows.signed_in(rows.person("otto", "finance"))
+    assert "Approved 1 versions." in other.post(listed, chosen, follow=True).content.decode()
+    made.refresh_from_db()
+    assert (made.approved_by, made.approved_at is None) == ("otto", False)
+    page = finance.get(listed).content.decode()
+    assert "waiting for approval" not in page and "Approve the selected" not in page
+    assert "by otto" in finance.get(reverse("admin:accounts_price_change", args=[made.pk])).content.decode()
+
+
 def correction(record: RequestRecord, **values: Any) -> dict[str, Any]:
     known = {
         "to_amount": "0.0038",
