@@ -130,6 +130,12 @@ def database(name: str, default: str) -> dict[str, Any]:
         raise ImproperlyConfigured(f"{name} cannot be read as {example}") from None
 
 
+def needs(name: str, on: bool, other: str, other_on: bool) -> None:
+    """Refuse a switch that does nothing without another one."""
+    if on and not other_on:
+        raise ImproperlyConfigured(f"{name}=on does nothing without {other}=on")
+
+
 def words(name: str, default: str = "") -> list[str]:
     """Read a comma-separated list."""
     return [word for word in (part.strip() for part in text(name, default).split(",")) if word]

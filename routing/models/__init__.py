@@ -1,12 +1,16 @@
 """The routing table as rows: providers, routes and targets are the draft; revisions are what was published."""
 
+from routing.models.drafts import DraftEdit, LiveCredential, Publication
 from routing.models.providers import TIMEOUTS, Provider, kind_choices
 from routing.models.revisions import Revision, RevisionImmutable, RevisionQuerySet
 from routing.models.routes import Route, Target, condition_choices, strategy_choices
 
 __all__ = [
     "TIMEOUTS",
+    "DraftEdit",
+    "LiveCredential",
     "Provider",
+    "Publication",
     "Revision",
     "RevisionImmutable",
     "RevisionQuerySet",

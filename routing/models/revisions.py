@@ -29,6 +29,7 @@ class Revision(models.Model):
     author = models.CharField(max_length=200, blank=True, default="")
     at = models.DateTimeField(default=timezone.now, db_index=True)
     diff = models.JSONField(default=list, blank=True, help_text="Changes to the revision before, as a list.")
+    editors = models.JSONField(default=list, blank=True, help_text="Who edited the draft that was published.")
     restored_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     objects = RevisionQuerySet.as_manager()

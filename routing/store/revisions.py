@@ -8,7 +8,8 @@ from django.db import connection, transaction
 from routing import document
 from routing.diff import Change, changes
 from routing.document import Document, DocumentError
-from routing.models import Revision
+from routing.models import DraftEdit, Revision
+from routing.store import credentials
 from routing.store.rows import RoutingRefused, read_rows, write_rows
 
 _LOCK = 0x716C_6974_65  # any constant that is only ours, for PostgreSQL's advisory locks
@@ -26,15 +27,31 @@ def latest() -> Revision | None:
 
 def pending() -> list[Change]:
     """List what publishing would change. Raises RoutingRefused."""
-    return changes(_document_of(latest()), draft())
+    return changes(document_of(latest()), draft())
 
 
 @transaction.atomic
 def publish(author: str, note: str = "", *, restored_from: Revision | None = None) -> Revision:
-    """Freeze the draft into a new revision; returns the latest where nothing changed. Raises RoutingRefused."""
-    _wait_for_other_publishers()
+    """Freeze the draft into a new revision; returns the latest where nothing changed. Raises RoutingRefused.
+
+    The credentials of the rows serve from now on, also where nothing else changed.
+    """
+    wait_for_other_publishers()
+    after = draft()
+    credentials.put_live(after)
+    edits = DraftEdit.objects.all()
+    editors = sorted(set(edits.values_list("author", flat=True)))
+    revision = freeze(after, author, note, editors=editors or [author], restored_from=restored_from)
+    edits.delete()
+    return revision
+
+
+def freeze(
+    after: Document, author: str, note: str, *, editors: list[str], restored_from: Revision | None = None
+) -> Revision:
+    """Make `after` the revision that serves; returns the latest where it says the same."""
     last = latest()
-    before, after = _document_of(last), draft()
+    before = document_of(last)
     if last is not None and before == after:
         return last
     return Revision.objects.create(
@@ -42,6 +59,7 @@ def publish(author: str, note: str = "", *, restored_from: Revision | None = Non
         author=author,
         note=note,
         diff=[change.as_dict() for change in changes(before, after)],
+        editors=editors,
         restored_from=restored_from,
     )
 
@@ -53,10 +71,11 @@ def restore(revision: Revision | int, author: str) -> Revision:
     Credentials are not in revisions: a provider that still exists keeps its own, others have to be given one again
     (the new revision's note names them).
     """
-    _wait_for_other_publishers()
+    wait_for_other_publishers()
     if isinstance(revision, int):
-        revision = _numbered(revision)
-    notices = write_rows(_document_of(revision), {}, replace=True)
+        revision = numbered(revision)
+    notices = write_rows(document_of(revision), {}, replace=True)
+    DraftEdit.objects.all().delete()
     note = ". ".join([f"Restored revision {revision.number}", *notices])
     return publish(author, note, restored_from=revision)
 
@@ -75,8 +94,8 @@ def apply(
     Providers and routes are added or changed by name; `replace` also removes those it does not mention. `secrets` are
     credentials by provider name, stored encrypted.
     """
-    _wait_for_other_publishers()
-    write_rows(_normal(table), secrets or {}, replace=replace)
+    wait_for_other_publishers()
+    write_rows(normal(table), secrets or {}, replace=replace)
     return publish(author, note)
 
 
@@ -86,31 +105,34 @@ def preview(
     """List what `apply` would change, by doing it and taking it back. Raises RoutingRefused as `apply` would."""
     with transaction.atomic():
         before = draft()
-        write_rows(_normal(table), secrets or {}, replace=replace)
+        write_rows(normal(table), secrets or {}, replace=replace)
         found = changes(before, draft())
         transaction.set_rollback(True)
     return found
 
 
-def _normal(table: Mapping[str, Any]) -> Document:
+def normal(table: Mapping[str, Any]) -> Document:
+    """Return `table` in normal form. Raises RoutingRefused."""
     try:
         return document.normal(table)
     except DocumentError as error:
         raise RoutingRefused(str(error)) from None
 
 
-def _document_of(revision: Revision | None) -> Document:
-    return _normal(revision.document) if revision is not None else document.empty()
+def document_of(revision: Revision | None) -> Document:
+    """Return what a revision says, in today's normal form. Raises RoutingRefused."""
+    return normal(revision.document) if revision is not None else document.empty()
 
 
-def _numbered(number: int) -> Revision:
+def numbered(number: int) -> Revision:
+    """Return the revision of this number. Raises RoutingRefused."""
     try:
         return Revision.objects.get(number=number)
     except Revision.DoesNotExist:
         raise RoutingRefused(f"there is no revision {number}") from None
 
 
-def _wait_for_other_publishers() -> None:
+def wait_for_other_publishers() -> None:
     """Take the publishers' lock until the transaction ends. SQLite's transactions already wait for each other."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

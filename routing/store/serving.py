@@ -11,8 +11,9 @@ from routing import snapshot
 from routing.document import Entry
 from routing.fields import Sealed, SecretUnreadable
 from routing.kinds import KINDS
-from routing.models import Provider, Revision
+from routing.models import LiveCredential, Revision
 from routing.snapshot import Snapshot, compile
+from routing.store import credentials
 from routing.store.revisions import latest
 from routing.store.rows import read_rows
 
@@ -20,7 +21,7 @@ Mark = tuple[Any, ...]
 # A plain statement: it is asked twice a second, in the interpreter that the calls need.
 MARK = (
     f"SELECT (SELECT COALESCE(MAX(number), 0) FROM {Revision._meta.db_table}), "  # noqa: S608  our own names
-    f"(SELECT MAX(credential_changed_at) FROM {Provider._meta.db_table})"
+    f"(SELECT MAX(changed_at) FROM {LiveCredential._meta.db_table})"
 )
 
 log = logging.getLogger(__name__)
@@ -54,11 +55,10 @@ def mark() -> Mark:
 
 
 def _secrets(entries: Iterable[Entry], environ: Mapping[str, str]) -> dict[str, str]:
-    rows = Provider.objects.values_list("name", "credential", "credential_env")
-    held = {name: (sealed, variable) for name, sealed, variable in rows}
+    held = credentials.held()
     secrets = {}
     for entry in entries:
-        sealed, variable = held.get(entry["name"], ("", ""))
+        sealed, variable = held.get(entry["name"], credentials.NOTHING)
         try:
             secret = _secret(entry.get("credential"), sealed, variable, environ)
         except SecretUnreadable as error:

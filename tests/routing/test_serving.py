@@ -58,14 +58,17 @@ def test_it_serves_on_with_the_wrong_key_and_says_so(caplog: pytest.LogCaptureFi
     assert "fernet" not in message
 
 
-def test_it_serves_a_new_credential_at_once_in_either_form() -> None:
+def test_it_serves_a_new_credential_in_either_form_once_it_is_published() -> None:
     publish()
     provider = Provider.objects.get(name="openai")
     provider.credential = "sk-new"
     provider.save()
+    assert secrets(ENVIRON)["openai"] == "sk-secret"  # not before it is published
+    store.publish("ann")
     assert secrets(ENVIRON)["openai"] == "sk-new"
     provider.credential, provider.credential_env = "", "OTHER_KEY"
     provider.save()
+    store.publish("ann")
     assert secrets(ENVIRON | {"OTHER_KEY": "sk-other"})["openai"] == "sk-other"
 
 
@@ -79,5 +82,7 @@ def test_it_marks_new_revisions_and_new_credentials_only() -> None:
     provider = Provider.objects.get(name="openai")
     provider.credential = "sk-new"
     provider.save()
+    assert store.mark() == marks[-1]
+    store.publish("ann")
     marks.append(store.mark())
     assert len(set(marks)) == 3

@@ -1,0 +1,132 @@
+"""What is wrong or doubtful about a routing table before it is published. Prices and credentials are asked for.
+
+An error keeps a draft from being published, a warning asks for a second thought. What serves already like this is a
+warning at most: nobody is kept from repairing one thing by another that is broken as well.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from routing.document import Document, Entry
+from routing.kinds import KINDS
+
+ERROR, WARNING = "error", "warning"
+
+Priced = Callable[[str, str, str], bool]  # provider, kind and upstream model
+HasCredential = Callable[[str], bool]  # provider
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that somebody should know. `what` and `name` say where: a provider or a route."""
+
+    level: str
+    what: str
+    name: str
+    sentence: str
+
+
+def findings(table: Document, serving: Document, *, priced: Priced, has_credential: HasCredential) -> list[Finding]:
+    """List what is wrong with `table`, errors first. What is so in `serving` too is no error."""
+    known = set(_found(serving, priced, has_credential))
+    found = [replace(each, level=WARNING) if each in known else each for each in _found(table, priced, has_credential)]
+    return sorted(found, key=lambda each: (each.level, each.what, each.name))
+
+
+def _found(table: Document, priced: Priced, has_credential: HasCredential) -> Iterator[Finding]:
+    providers = {entry["name"]: entry for entry in table["providers"]}
+    routes = [entry for entry in table["routes"] if entry["enabled"]]
+    used = {target["provider"] for route in routes for target in route["targets"] if target["enabled"]}
+    yield from _credentials(providers, used, has_credential)
+    yield from _aliases(routes)
+    for route in routes:
+        yield from _targets(route, providers)
+        yield from _prices(route, providers, priced)
+    yield from _crossings(routes)
+    yield from _taken_names(routes, providers)
+
+
+def _credentials(providers: dict[str, Entry], used: set[str], has: HasCredential) -> Iterator[Finding]:
+    for name, entry in providers.items():
+        kind = KINDS[entry["kind"]]
+        if entry["enabled"] and kind.credential_required and not has(name):
+            level = ERROR if name in used else WARNING
+            yield Finding(level, "provider", name, f"provider {name} needs a credential and has none here")
+
+
+def _aliases(routes: Iterable[Entry]) -> Iterator[Finding]:
+    leads = {route["name"]: route.get("alias_of", "") for route in routes}
+    for name, alias_of in leads.items():
+        if not alias_of:
+            continue
+        if alias_of not in leads:
+            yield Finding(ERROR, "route", name, f"route {name} is an alias of {alias_of}, which is not served")
+        elif name in _walk(alias_of, leads):
+            yield Finding(ERROR, "route", name, f"route {name} is an alias that leads back to itself")
+
+
+def _walk(name: str, leads: dict[str, str]) -> set[str]:
+    """Every name on the way from `name` on."""
+    seen: set[str] = set()
+    while name and name not in seen:
+        seen.add(name)
+        name = leads.get(name, "")
+    return seen
+
+
+def _targets(route: Entry, providers: dict[str, Entry]) -> Iterator[Finding]:
+    if route.get("alias_of"):
+        return
+    name = route["name"]
+    on = [target for target in route["targets"] if target["enabled"]]
+    live = [target for target in on if providers[target["provider"]]["enabled"]]
+    if not live:
+        why = "no target" if not route["targets"] else "no target that is on"
+        yield Finding(ERROR, "route", name, f"route {name} has {why}: who asks for it gets an error")
+    for target in on:
+        if not providers[target["provider"]]["enabled"]:
+            sentence = f"route {name} has a target at {target['provider']}, which is off"
+            yield Finding(WARNING, "route", name, sentence)
+
+
+def _prices(route: Entry, providers: dict[str, Entry], priced: Priced) -> Iterator[Finding]:
+    for target in route["targets"]:
+        provider, model = providers[target["provider"]], target["model"] or route["name"]
+        if provider["free"] or not (target["enabled"] and provider["enabled"]) or "*" in model:
+            continue  # what a pattern stands for is known only when it is asked for
+        if not priced(provider["name"], provider["kind"], model):
+            sentence = f"route {route['name']}: {provider['name']}/{model} has no price; its calls are unpriced"
+            yield Finding(WARNING, "route", route["name"], sentence)
+
+
+def _crossings(routes: Iterable[Entry]) -> Iterator[Finding]:
+    """Patterns of which neither holds the other, and that still share names: `gpt-*` and `*-mini`."""
+    names = [route["name"] for route in routes if "*" in route["name"]]
+    by_before: dict[str, list[str]] = {}
+    for name in names:
+        by_before.setdefault(name.partition("*")[0], []).append(name)
+    for name in names:
+        before, _, after = name.partition("*")
+        for length in range(len(before)):
+            for other in by_before.get(before[:length], ()):
+                tail = other.partition("*")[2]
+                if len(tail) > len(after) and tail.endswith(after):
+                    yield _shadowed(name, other, before + tail)
+
+
+def _shadowed(one: str, other: str, example: str) -> Finding:
+    winner, loser = sorted((one, other), key=lambda name: (-len(name), name))
+    sentence = f"patterns {winner} and {loser} share names such as {example}: {winner} takes them"
+    return Finding(WARNING, "route", loser, sentence)
+
+
+def _taken_names(routes: Iterable[Entry], providers: dict[str, Entry]) -> Iterator[Finding]:
+    """Patterns that stand before a provider whose models can be asked for by name."""
+    by_name = [name for name, entry in providers.items() if entry["by_name"] and entry["enabled"]]
+    for route in routes:
+        pattern: Any = route["name"]
+        for name in by_name:
+            if pattern == f"{name}/*" and {target["provider"] for target in route["targets"]} != {name}:
+                sentence = f"route {pattern} takes all names of provider {name}, which is reachable by name"
+                yield Finding(WARNING, "route", pattern, sentence)

@@ -1,0 +1,98 @@
+"""What is wrong or doubtful about a table before it is published."""
+
+from typing import Any
+
+from hypothesis import given
+
+from routing import document
+from routing.checks import findings
+from routing.document import Document
+from tests.routing.tables import table, tables
+
+OPENAI = {"name": "openai", "kind": "openai", "credential": {"env": "OPENAI_API_KEY"}}
+STUB = {"name": "stub", "kind": "stub", "free": True}
+BOX = {"name": "box", "kind": "openai-compatible", "base_url": "https://llm.example/v1"}
+
+
+def of(found: Document, serving: Document | None = None, **asked: Any) -> list[tuple[str, str]]:
+    known = {"priced": lambda *_: True, "has_credential": lambda _: True} | asked
+    return [(each.level, each.sentence) for each in findings(found, serving or document.empty(), **known)]
+
+
+def route(name: str, *providers: str, **fields: Any) -> dict[str, Any]:
+    return {"name": name, "targets": [{"provider": each, "model": "m"} for each in providers], **fields}
+
+
+def test_it_has_nothing_to_say_about_a_sound_table() -> None:
+    assert of(table([OPENAI, STUB], [route("gpt", "openai"), route("gpt-*", "openai"), route("s", "stub")])) == []
+
+
+def test_it_finds_routes_that_lead_nowhere() -> None:
+    off = {**STUB, "enabled": False}
+    resting = route("resting", "box")
+    resting["targets"][0]["enabled"] = False
+    entries = [
+        route("empty"),
+        route("at-off", "stub"),
+        resting,
+        route("off", enabled=False),
+        route("two", "stub", "box"),
+    ]
+    assert of(table([BOX, off], entries)) == [
+        ("error", "route at-off has no target that is on: who asks for it gets an error"),
+        ("error", "route empty has no target: who asks for it gets an error"),
+        ("error", "route resting has no target that is on: who asks for it gets an error"),
+        ("warning", "route at-off has a target at stub, which is off"),
+        ("warning", "route two has a target at stub, which is off"),
+    ]
+
+
+def test_it_finds_a_missing_credential_where_it_is_used() -> None:
+    said = "provider openai needs a credential and has none here"
+    assert of(table([OPENAI, BOX], [route("a", "openai")]), has_credential=lambda _: False) == [("error", said)]
+    assert of(table([OPENAI, BOX], [route("a", "box")]), has_credential=lambda _: False) == [("warning", said)]
+
+
+def test_it_asks_for_prices_of_what_is_served_by_name() -> None:
+    asked = []
+
+    def priced(*what: str) -> bool:
+        asked.append(what)
+        return False
+
+    entries = [route("a", "openai"), {"name": "b", "targets": [{"provider": "openai"}]}, route("s", "stub")]
+    entries.append({"name": "p*", "targets": [{"provider": "openai"}]})
+    assert of(table([OPENAI, STUB], entries), priced=priced) == [
+        ("warning", "route a: openai/m has no price; its calls are unpriced"),
+        ("warning", "route b: openai/b has no price; its calls are unpriced"),
+    ]
+    assert asked == [("openai", "openai", "m"), ("openai", "openai", "b")]
+
+
+def test_it_finds_patterns_that_share_names() -> None:
+    entries = [route(name, "stub") for name in ("gpt-*", "*-mini", "gpt-4*", "claude-*")]
+    assert of(table([STUB], entries)) == [
+        ("warning", "patterns claude-* and *-mini share names such as claude--mini: claude-* takes them"),
+        ("warning", "patterns *-mini and gpt-* share names such as gpt--mini: *-mini takes them"),
+        ("warning", "patterns *-mini and gpt-4* share names such as gpt-4-mini: *-mini takes them"),
+    ]
+
+
+def test_it_finds_a_pattern_before_a_provider_reachable_by_name() -> None:
+    providers = [BOX | {"by_name": True}, STUB]
+    assert of(table(providers, [route("box/*", "stub")])) == [
+        ("warning", "route box/* takes all names of provider box, which is reachable by name")
+    ]
+    assert of(table(providers, [route("box/*", "box")])) == []
+
+
+def test_it_takes_as_a_warning_what_serves_like_this_already() -> None:
+    serving = table([STUB], [route("empty")])
+    assert [level for level, _ in of(serving)] == ["error"]
+    assert [level for level, _ in of(serving, serving)] == ["warning"]
+
+
+@given(tables(), tables())
+def test_it_judges_any_table_and_blocks_none_that_serves(found: Document, serving: Document) -> None:
+    of(found, serving)
+    assert all(level == "warning" for level, _ in of(serving, serving))

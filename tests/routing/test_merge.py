@@ -1,0 +1,46 @@
+"""Two people's changes brought together."""
+
+from typing import Any
+
+from hypothesis import given
+
+from routing.document import Document
+from routing.merge import merged
+from tests.routing.tables import table, tables
+
+STUB = {"name": "stub", "kind": "stub"}
+
+
+def routes(*entries: dict[str, Any]) -> Document:
+    return table([STUB], list(entries))
+
+
+def test_it_takes_what_only_one_side_changed() -> None:
+    base = routes({"name": "a"}, {"name": "b", "cache_ttl": 1, "description": "x"})
+    theirs = routes({"name": "b", "cache_ttl": 2, "description": "x"})
+    mine = routes({"name": "a"}, {"name": "b", "cache_ttl": 1, "description": "y"}, {"name": "c"})
+    whole, clashes = merged(base, theirs, mine)
+    assert whole == routes({"name": "b", "cache_ttl": 2, "description": "y"}, {"name": "c"})
+    assert clashes == []
+
+
+def test_it_keeps_theirs_and_says_so_where_both_changed_the_same() -> None:
+    base = routes({"name": "a", "cache_ttl": 1}, {"name": "b"})
+    theirs = routes({"name": "a", "cache_ttl": 2})
+    mine = routes({"name": "a", "cache_ttl": 3}, {"name": "b", "enabled": False})
+    whole, clashes = merged(base, theirs, mine)
+    assert whole == theirs
+    assert clashes == ["route a: cache_ttl was changed on both sides", "route b was changed on both sides"]
+
+
+@given(tables(), tables())
+def test_it_has_nothing_to_decide_where_one_side_changed_nothing(base: Document, other: Document) -> None:
+    assert merged(base, base, other) == (other, [])
+    assert merged(base, other, base) == (other, [])
+    assert merged(base, other, other) == (other, [])
+
+
+@given(tables(), tables(), tables())
+def test_it_never_drops_a_change_in_silence(base: Document, theirs: Document, mine: Document) -> None:
+    whole, clashes = merged(base, theirs, mine)
+    assert clashes or whole == merged(base, mine, theirs)[0]
