@@ -7,3 +7,7 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from qlite_site import checks  # noqa: F401  registers the system checks
+        from qlite_site.asked import priced
+        from routing.store import ask_prices
+
+        ask_prices(priced)

@@ -36,6 +36,7 @@ def chores(gateway: Gateway) -> list[Chore]:
         Chore("loading prices", book, every=0.5),
         Chore("loading the routing table", table, every=0.5),
         Chore("noting when the tables were read", lambda: _tables_read(gateway, known, book, table), every=0.5),
+        Chore("publishing what was scheduled", lambda: routes.publish_due(), every=0.25),
         Chore("reading cache entries", writer.read, every=1.0),
         Chore("draining the journal", lambda: _drain(gateway), every=0.25, at_exit=True),
         Chore("adopting journals of dead processes", lambda: _adopt(gateway), every=5.0),

@@ -19,18 +19,25 @@ HasCredential = Callable[[str], bool]  # provider
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that somebody should know. `what` and `name` say where: a provider or a route."""
+    """One thing that somebody should know. `what` and `name` say where: a provider or a route.
+
+    `known` is so in what serves too.
+    """
 
     level: str
     what: str
     name: str
     sentence: str
+    known: bool = False
 
 
 def findings(table: Document, serving: Document, *, priced: Priced, has_credential: HasCredential) -> list[Finding]:
     """List what is wrong with `table`, errors first. What is so in `serving` too is no error."""
     known = set(_found(serving, priced, has_credential))
-    found = [replace(each, level=WARNING) if each in known else each for each in _found(table, priced, has_credential)]
+    found = [
+        replace(each, level=WARNING, known=True) if each in known else each
+        for each in _found(table, priced, has_credential)
+    ]
     return sorted(found, key=lambda each: (each.level, each.what, each.name))
 
 

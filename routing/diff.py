@@ -55,7 +55,7 @@ def _fields(what: str, name: str, was: Entry, now: Entry, target: str = "") -> I
     for field in dict.fromkeys([*was, *now]):
         before, after = was.get(field), now.get(field)
         if before != after and field != "targets":
-            sentence = f"{subject}: {field} {_shown(before)} -> {_shown(after)}"
+            sentence = f"{subject}: {field} {shown(before)} -> {shown(after)}"
             yield Change(what, name, target, "changed", field, before, after, sentence)
 
 
@@ -104,7 +104,7 @@ def _qualities(target: Entry) -> str:
     words = [f"tier {target['tier']}"] if target["tier"] else []
     words += [f"weight {target['weight']}"] if target["weight"] != 1 else []
     words += [] if target["enabled"] else ["off"]
-    words += [f"{field.replace('_', ' ')} {_shown(target[field])}" for field in _TERMS if _is_set(target, field)]
+    words += [f"{field.replace('_', ' ')} {shown(target[field])}" for field in _TERMS if _is_set(target, field)]
     return f" ({', '.join(words)})" if words else ""
 
 
@@ -112,7 +112,8 @@ def _is_set(target: Entry, field: str) -> bool:
     return bool(target.get(field, TARGET_FIELDS[field].default) != TARGET_FIELDS[field].default)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a field's value as people read it."""
     if value is None:
         return "none"
     if isinstance(value, bool):

@@ -1,8 +1,9 @@
-"""Every save, deletion and bulk action on the routing table publishes exactly one revision, and says so."""
+"""Every save, deletion and bulk action on the routing table publishes exactly one revision, or is kept as a draft."""
 
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
 from django.db.models import Model, QuerySet
@@ -13,7 +14,10 @@ from django.utils.html import format_html
 
 from routing import store
 from routing.admin.base import ModelAdmin
+from routing.checks import Finding
 from routing.models import Revision
+
+WARNED = 5  # findings that a save tells about
 
 
 class PublishingAdmin(ModelAdmin):
@@ -70,13 +74,12 @@ class PublishingAdmin(ModelAdmin):
         self.publish(request, f"{self._kinds} {word}: {_listed([str(row) for row in changing])}")
 
     def publish(self, request: HttpRequest, note: str) -> None:
-        """Publish the rows as they are. Raises RoutingRefused, on which the caller's transaction is undone."""
+        """Publish the rows as they are, or keep them as a draft where edits are reviewed, and say which.
+
+        Raises RoutingRefused, on which the caller's transaction is undone.
+        """
         before = store.latest()
-        revision = store.publish(request.user.get_username(), note)
-        if before is not None and revision.number == before.number:
-            messages.success(request, f"The routing table is unchanged: revision {revision.number} stays in force.")
-        else:
-            messages.success(request, said(request, revision))
+        tell(request, store.save(request.user.get_username(), note), before)
 
     def _or_refused(self, request: HttpRequest, answer: Callable[[], HttpResponse]) -> HttpResponse:
         try:
@@ -92,6 +95,36 @@ class PublishingAdmin(ModelAdmin):
     @property
     def _kinds(self) -> str:
         return str(self.opts.verbose_name_plural)
+
+
+def tell(request: HttpRequest, kept: store.Kept, before: Revision | None) -> None:
+    """Say what became of an edit, and what is wrong with the table since."""
+    if settings.ROUTING_REVIEW:
+        messages.success(request, _waits(request, kept.waiting))
+    elif kept.new and kept.revision is not None:
+        messages.success(request, said(request, kept.revision))
+        warn(request, store.findings(serving=store.document_of(before)))
+    elif kept.revision is not None:
+        text = f"The routing table is unchanged: revision {kept.revision.number} stays in force."
+        messages.success(request, text)
+
+
+def warn(request: HttpRequest, found: list[Finding]) -> None:
+    """Tell what is new among the findings, the errors first."""
+    new = [each.sentence for each in found if not each.known]
+    more = [f"and {len(new) - WARNED} more"] if len(new) > WARNED else []
+    for sentence in [*new[:WARNED], *more]:
+        messages.warning(request, f"{sentence[0].upper()}{sentence[1:]}.")
+
+
+def _waits(request: HttpRequest, count: int) -> str:
+    if not count:
+        return "Saved. The draft says what serves already: there is nothing to publish."
+    waiting = f"{count} unpublished change{'s' if count > 1 else ''}"
+    if request.user.has_perm("routing.view_revision"):
+        address = reverse("admin:routing_revision_publish")
+        waiting = format_html('<a href="{}"><u>{}</u></a>', address, waiting)
+    return format_html("Kept in the draft, which does not serve yet: {}.", waiting)
 
 
 def said(request: HttpRequest, revision: Revision) -> str:

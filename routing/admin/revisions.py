@@ -1,4 +1,4 @@
-"""Revisions in the admin: who changed what and when, and the way back."""
+"""Revisions in the admin: who changed what and when, the difference between any two, and the way back."""
 
 import json
 from typing import Any
@@ -8,64 +8,99 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.http import require_POST
 
 from routing import store
 from routing.admin.base import ReadOnlyAdmin
+from routing.admin.draft import DraftPages
 from routing.admin.publishing import said
+from routing.diff import changes
+from routing.grouped import grouped
 from routing.models import Revision
 
 SHOWN = 3  # changes in a line of the list
 
 
 @admin.register(Revision)
-class RevisionAdmin(ReadOnlyAdmin):
+class RevisionAdmin(DraftPages, ReadOnlyAdmin):
     list_display = ("number", "at", "author", "note", "in_short")
-    list_filter = ("at",)
+    list_filter = ("at", "author")
     search_fields = ("author", "note")
     sortable_by = ("number",)
-    fields = ("number", "at", "author", "note", "restored_from", "changes", "whole")
-    readonly_fields = fields
+    fields = (("number", "at"), ("author", "edited_by"), "note", "restored_from", "whole")
+    readonly_fields = ("number", "at", "author", "edited_by", "note", "restored_from", "whole")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Revision]:
         return super().get_queryset(request).defer("document")
 
     def get_urls(self) -> list[URLPattern]:
-        restore = self.admin_site.admin_view(self.restore)
-        return [path("<int:number>/restore/", restore, name="routing_revision_restore"), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [
+            path("compare/", wrap(self.compare), name="routing_revision_compare"),
+            path("<int:number>/restore/", wrap(self.restore), name="routing_revision_restore"),
+            *super().get_urls(),
+        ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         latest = store.latest()
         number = int(object_id) if object_id.isdecimal() else 0
-        before = Revision.objects.filter(number__lt=number).order_by("-number").values_list("number", flat=True).first()
+        before = Revision.objects.filter(number__lt=number).order_by("-number").first()
+        shown = Revision.objects.filter(number=number).first()
         context = {
             "in_force": latest is not None and latest.number == number,
-            "before": before,
+            "before": before and before.number,
             "may_restore": request.user.has_perm("routing.add_revision"),
+            "groups": grouped(changes(store.document_of(before), store.document_of(shown))),
             **(extra_context or {}),
         }
         return super().change_view(request, object_id, form_url, context)
 
+    def compare(self, request: HttpRequest) -> HttpResponse:
+        """Show what leads from one state of the table to any other: revisions by number, `serving`, `draft`."""
+        if not request.user.has_perm("routing.view_revision"):
+            raise PermissionDenied
+        one, other = request.GET.get("a", "serving"), request.GET.get("b", "draft")
+        context: dict[str, Any] = {"a": one, "b": other}
+        try:
+            context["groups"] = grouped(changes(store.named(one), store.named(other)))
+        except store.RoutingRefused as refused:
+            messages.error(request, f"{refused}")
+        return self.page(request, "compare", f"From {_called(one)} to {_called(other)}", context)
+
     @method_decorator(csrf_protect)
-    @method_decorator(require_POST)
     def restore(self, request: HttpRequest, number: int) -> HttpResponse:
-        """Publish an earlier revision again and set the rows to it."""
+        """Show what would change, then publish an earlier revision again and set the rows to it."""
         if not request.user.has_perm("routing.add_revision"):
             raise PermissionDenied
         revision = get_object_or_404(Revision, number=number)
         try:
-            published = store.restore(revision, request.user.get_username())
+            if request.method == "POST" and self.is_as_seen(request):
+                return self._restored(request, revision)
+            return self._restoring(request, revision)
         except store.RoutingRefused as refused:
             messages.error(request, f"Nothing was changed: {refused}")
             return HttpResponseRedirect(reverse("admin:routing_revision_change", args=[number]))
-        self.log_change(request, published, f"Restored revision {number}")
+
+    def _restoring(self, request: HttpRequest, revision: Revision) -> TemplateResponse:
+        wanted, serving, draft = store.document_of(revision), store.document_of(store.latest()), store.draft()
+        context = {
+            "revision": revision,
+            "groups": grouped(changes(serving, wanted)),
+            "lost": grouped(changes(serving, draft)),
+            "seen": store.version(),
+        }
+        return self.page(request, "restore", f"Restore revision {revision.number}", context)
+
+    def _restored(self, request: HttpRequest, revision: Revision) -> HttpResponse:
+        published = store.restore(revision, request.user.get_username())
+        self.log_change(request, published, f"Restored revision {revision.number}")
         messages.success(request, said(request, published))
         for notice in published.note.split(". ")[1:]:
             messages.warning(request, notice)
@@ -77,14 +112,17 @@ class RevisionAdmin(ReadOnlyAdmin):
         more = [f"and {len(sentences) - SHOWN} more"] if len(sentences) > SHOWN else []
         return "; ".join([*sentences[:SHOWN], *more]) or "none"
 
-    @admin.display(description="Changes to the revision before")
-    def changes(self, revision: Revision) -> SafeString | str:
-        if not revision.diff:
-            return "none"
-        rows = [(change["action"], change["sentence"]) for change in revision.diff]
-        return format_html('<ul class="ql-diff">{}</ul>', format_html_join("", '<li class="ql-{}">{}</li>', rows))
+    @admin.display(description="Edited by")
+    def edited_by(self, revision: Revision) -> str:
+        return ", ".join(revision.editors) or revision.author
 
     @admin.display(description="Whole table")
     def whole(self, revision: Revision) -> SafeString:
         text = json.dumps(revision.document, indent=2, ensure_ascii=False)
         return format_html('<details><summary>Show</summary><pre class="ql-code">{}</pre></details>', text)
+
+
+def _called(state: str) -> str:
+    return (
+        f"revision {state}" if state.isdecimal() else {"serving": "what serves", "draft": "the draft"}.get(state, state)
+    )

@@ -21,14 +21,27 @@ from routing.store.review import (
     version,
     waiting_changes,
 )
-from routing.store.revisions import apply, document_of, draft, latest, numbered, pending, preview, publish, restore
+from routing.store.revisions import (
+    apply,
+    document_of,
+    draft,
+    latest,
+    named,
+    numbered,
+    pending,
+    preview,
+    publish,
+    restore,
+)
 from routing.store.rows import RoutingRefused
 from routing.store.serving import load_provider, load_snapshot, mark
+from routing.store.standing import Standing, standing
 
 __all__ = [
     "DraftMoved",
     "Kept",
     "RoutingRefused",
+    "Standing",
     "Unconfirmed",
     "apply",
     "ask_prices",
@@ -45,6 +58,7 @@ __all__ = [
     "load_snapshot",
     "mark",
     "may_publish",
+    "named",
     "notes",
     "numbered",
     "pending",
@@ -57,6 +71,7 @@ __all__ = [
     "save",
     "schedule",
     "scheduled",
+    "standing",
     "take",
     "version",
     "waiting_changes",

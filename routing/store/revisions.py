@@ -132,6 +132,17 @@ def numbered(number: int) -> Revision:
         raise RoutingRefused(f"there is no revision {number}") from None
 
 
+def named(state: str) -> Document:
+    """Return a state of the table: a revision by its number, `serving` or `draft`. Raises RoutingRefused."""
+    if state == "draft":
+        return draft()
+    if state == "serving":
+        return document_of(latest())
+    if not state.isdecimal() or len(state) > 18:
+        raise RoutingRefused(f"{state!r} is neither the number of a revision nor 'serving' nor 'draft'")
+    return document_of(numbered(int(state)))
+
+
 def wait_for_other_publishers() -> None:
     """Take the publishers' lock until the transaction ends. SQLite's transactions already wait for each other."""
     if connection.vendor == "postgresql":

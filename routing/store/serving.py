@@ -14,6 +14,7 @@ from routing.kinds import KINDS
 from routing.models import LiveCredential, Revision
 from routing.snapshot import Snapshot, compile
 from routing.store import credentials
+from routing.store.credentials import NOTHING, Held
 from routing.store.revisions import latest
 from routing.store.rows import read_rows
 
@@ -36,14 +37,15 @@ def load_snapshot(environ: Mapping[str, str] | None = None) -> Snapshot:
     revision = latest()
     if revision is None:
         return compile({"providers": [], "routes": []}, {}, 0)
-    secrets = _secrets(revision.document["providers"], os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    secrets = _secrets(revision.document["providers"], credentials.held(), environ)
     return compile(revision.document, secrets, revision.number)
 
 
 def load_provider(name: str, environ: Mapping[str, str] | None = None) -> snapshot.Provider:
     """Return one saved provider as it would serve, published or not. Raises KeyError where there is none."""
     entries = [entry for entry in read_rows()["providers"] if entry["name"] == name]
-    secrets = _secrets(entries, os.environ if environ is None else environ)
+    secrets = _secrets(entries, credentials.drafted(), os.environ if environ is None else environ)
     return compile({"providers": entries, "routes": []}, secrets, 0).providers[name]
 
 
@@ -54,11 +56,10 @@ def mark() -> Mark:
         return tuple(cursor.fetchone())
 
 
-def _secrets(entries: Iterable[Entry], environ: Mapping[str, str]) -> dict[str, str]:
-    held = credentials.held()
+def _secrets(entries: Iterable[Entry], held: Mapping[str, Held], environ: Mapping[str, str]) -> dict[str, str]:
     secrets = {}
     for entry in entries:
-        sealed, variable = held.get(entry["name"], credentials.NOTHING)
+        sealed, variable = held.get(entry["name"], NOTHING)
         try:
             secret = _secret(entry.get("credential"), sealed, variable, environ)
         except SecretUnreadable as error:

@@ -11,7 +11,8 @@ from routing.models import DraftEdit, LiveCredential, Provider, Publication, Rev
 from tests.routing.tables import table
 
 pytestmark = pytest.mark.django_db
-BOX = {"name": "box", "kind": "openai-compatible", "base_url": "https://llm.example/v1", "credential": {"stored": True}}
+URL = "https://llm.example/v1"
+BOX = {"name": "box", "kind": "openai-compatible", "base_url": URL, "credential": {"stored": True}, "free": True}
 SMALL = {"name": "small", "targets": [{"provider": "box", "model": "m"}]}
 
 
@@ -88,19 +89,16 @@ def test_it_wants_a_second_person_where_approval_is_on(settings: Any) -> None:
 
 
 def test_it_refuses_errors_and_asks_about_warnings() -> None:
-    store.ask_prices(lambda provider, kind, model: model != "dear")
-    edit(enabled=True)
     Route.objects.create(name="empty")
     store.save("olga")
     with pytest.raises(store.RoutingRefused, match="route empty has no target"):
         publish(confirmed=True)
     Route.objects.filter(name="empty").delete()
-    Route.objects.get().targets.update(model="dear")
+    Provider.objects.update(free=False)
     store.save("olga")
-    with pytest.raises(store.Unconfirmed, match="box/dear has no price"):
+    with pytest.raises(store.Unconfirmed, match="box/m has no price"):
         publish()
     assert publish(confirmed=True)
-    store.ask_prices(lambda provider, kind, model: True)
 
 
 def test_it_lets_a_new_credential_wait_too() -> None:
