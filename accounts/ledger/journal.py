@@ -112,7 +112,11 @@ class Journal:
             self._notice_loss()
             self._segments.sync()
             with self._mutex:
-                self._tidy()
+                done = self._tidy()
+            # Outside of the mutex: to remove a file of some megabytes takes milliseconds, and the event loop would wait.
+            for segment in done:
+                segment.delete()
+            with self._mutex:
                 if self._refused:  # nobody may ask again as long as we say that we are full
                     self._segments.make_room()
                     self._refused = False
@@ -147,12 +151,13 @@ class Journal:
         if place is not None:
             place.segment.rows[mark] -= 1
 
-    def _tidy(self) -> None:
-        """Free the oldest segments whose settled rows are drained; their open rows move to the newest one."""
-        segments = self._segments
-        while len(segments.all) > 1 and not segments.all[0].rows[SETTLED]:
-            self._move(OPEN, [segments.all[0]])
-            segments.remove(segments.all[0])
+    def _tidy(self) -> list[Segment]:
+        """Part with the oldest segments whose settled rows are drained; their open rows move to the newest one."""
+        segments, done = self._segments.all, []
+        while len(segments) > 1 and not segments[0].rows[SETTLED]:
+            self._move(OPEN, [segments[0]])
+            done.append(segments.pop(0))
+        return done
 
     def _move(self, mark: Mark, old: list[Segment]) -> None:
         for id, place in list(self._rows[mark].items()):

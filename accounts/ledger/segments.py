@@ -63,6 +63,10 @@ class Segment:
         # A line longer than a whole segment gets one to itself and makes it longer.
         return self.used == 0 or self.used + len(line) <= self.size
 
+    def delete(self) -> None:
+        os.close(self.fd)
+        self.path.unlink(missing_ok=True)
+
     def write(self, line: bytes) -> int:
         """Add a line and return where it starts. Raises OSError; the next line then overwrites what came of it."""
         start = self.used
@@ -144,8 +148,7 @@ class Segments:
 
     def remove(self, segment: Segment) -> None:
         self.all.remove(segment)
-        os.close(segment.fd)
-        segment.path.unlink(missing_ok=True)
+        segment.delete()
 
     def close(self, *, keep: bool) -> None:
         """Let go of the files, which are removed unless `keep`."""
