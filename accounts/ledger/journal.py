@@ -113,7 +113,7 @@ class Journal:
             self._segments.sync()
             with self._mutex:
                 done = self._tidy()
-            # Outside of the mutex: to remove a file of some megabytes takes milliseconds, and the event loop would wait.
+            # Without the mutex: to remove megabytes takes milliseconds, for which the event loop would wait.
             for segment in done:
                 segment.delete()
             with self._mutex:
