@@ -18,6 +18,10 @@ from proxy.call import Call
 
 # Fields that do not change what a model answers. Everything else does, unknown fields too (reliability B-10).
 IGNORED = frozenset({"stream", "stream_options", "user", "metadata"})
+ECHOED = frozenset({"user", "metadata"})  # a Response repeats these, so there they make another entry
+# What an entry's answer is: a chat completion, for plain and streamed calls of chat; a plain answer in the caller's own
+# dialect; a stream's events in it; or chat's chunks, of which events of the caller's dialect are made again.
+CHAT, BODY, EVENTS, CHUNKS = "chat", "body", "events", "chunks"
 FINISHED = ("stop", "tool_calls", "function_call", "length")
 FLIGHT_SECONDS = 30.0
 ENTRY_OVERHEAD = 1500  # bytes of memory besides the answer
@@ -27,7 +31,7 @@ PENDING_SHARE = 4  # what waits to be written may take a quarter of the capacity
 
 @dataclass(slots=True)
 class Entry:
-    """One kept answer: `answer` is a chat completion's JSON; `transcript` a stream's events until then."""
+    """One kept answer. In the form CHAT `transcript` is a stream's events until they are assembled into `answer`."""
 
     key: str
     team: str
@@ -45,6 +49,7 @@ class Entry:
     rename: str = ""  # the model name that goes into an answer assembled from the transcript
     pinned: bool = False
     hits: int = 0
+    form: str = CHAT
 
     @property
     def size(self) -> int:
@@ -57,10 +62,15 @@ class Entry:
 
 def key_of(call: Call) -> str:
     """Return the key: SHA-256 over the team, where the route leads, and the request without what does not matter."""
-    request = {name: value for name, value in call.asked.body.items() if name not in IGNORED}
+    dialect = call.dialect
+    ignored = IGNORED - ECHOED if dialect is not None and dialect.name == "responses" else IGNORED
+    request = {name: value for name, value in call.asked.body.items() if name not in ignored}
     digest = hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS))
     route = call.match.route
     way = [call.grant.team, route.name, str(route.answer_as_asked), *(target.name for target in call.match.targets)]
+    if dialect is not None and dialect.name != "minimal":
+        # Their streams are kept as they are. Gemini's model stands in the URL, Anthropic's betas in headers.
+        way += [dialect.name, str(call.asked.stream), call.asked.model, *(f"{n}:{told}" for n, told in call.carried)]
     digest.update("\0".join(way).encode())
     return digest.hexdigest()
 

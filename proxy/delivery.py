@@ -11,6 +11,7 @@ from proxy import settle, tokens
 from proxy.call import STOPPING, Call, Reply
 from proxy.errors import GatewayError, StreamCut, Unavailable, UpstreamError
 from proxy.stream import ProviderStream
+from proxy.translation import Translation
 from proxy.upstream import without_private
 from routing.snapshot import Target
 
@@ -29,6 +30,11 @@ class Delivery:
         self._gateway, self._call, self._attempt, self._target, self._relay = gateway, call, attempt, target, relay
         self.over = False
         self.reply: Reply | None = None  # set by the gateway, for those who wait for the end
+
+    @property
+    def translated(self) -> bool:
+        """Whether what is kept of the stream are chat's chunks, and not the events that the caller got."""
+        return isinstance(self._relay, Translation)
 
     async def next(self) -> bytes:
         if self.over:

@@ -24,7 +24,8 @@ class CacheEntry(models.Model):
     provider = text(64)
     kind = text(32)
     served_model = text(200)
-    answer = models.TextField(blank=True, default="", help_text="A chat.completion as JSON.")
+    form = models.CharField("form", max_length=8, default="chat", help_text="What the answer is, see proxy/cache.py.")
+    answer = models.TextField(blank=True, default="", help_text="JSON, or the events of a stream.")
     transcript = models.BinaryField(null=True, editable=False)  # the raw stream, until it is assembled into `answer`
     usage = models.JSONField(default=dict, blank=True, help_text="Units by class, as in the ledger.")
     free = models.BooleanField(default=False, help_text="Served by a provider that costs nothing.")

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Protocol
 import orjson
 
 from accounts.prices import Usage
+from proxy import again, cacheable, replay, settle
 from proxy import cache as caching
-from proxy import replay, settle
 from proxy.call import Call, Chunks, Reply
+from proxy.delivery import Delivery
 
 if TYPE_CHECKING:
     from proxy.gateway import Gateway
@@ -83,14 +84,13 @@ class ExactCache:
     async def around(self, call: Call, proceed: Proceed) -> Reply:
         ttl = call.match.route.cache_ttl
         ttl = self._cache.default_ttl if ttl is None else ttl
-        # What is kept and given again is OpenAI's chat; calls in other dialects go by.
-        if ttl <= 0 or call.dialect is not None or not (call.reads_cache or call.writes_cache):
+        if ttl <= 0 or not (call.reads_cache or call.writes_cache) or not cacheable.may_ask(call):
             return await proceed(call)
         key = caching.key_of(call)
         if call.reads_cache:
             found = self._cache.get(key, self._gateway.clock()) or await self._from_flight(key)
             if found is not None and (answer := self.answer_of(found)) != replay.NOTHING:
-                return self._hit(call, found, answer)
+                return await self._hit(call, found, answer)
             self._gateway.counters.cache("miss")
         if not call.writes_cache:
             return await proceed(call)
@@ -123,16 +123,25 @@ class ExactCache:
             land(None)
             raise
         reply.cache = "MISS" if call.reads_cache else "BYPASS"
-        if reply.stream is not None:
-            reply.on_complete.append(lambda ended, kept: land(self._keep(call, ended, key, ttl, b"".join(kept))))
+        stream = reply.stream
+        if isinstance(stream, Delivery):
+            form = self._form(call, stream)
+            reply.on_complete.append(lambda ended, kept: land(self._keep(call, ended, key, ttl, form, b"".join(kept))))
             reply.on_failure.append(lambda: land(None))
+        elif stream is None:
+            land(self._keep(call, reply, key, ttl, _plain(call), b""))
         else:
-            land(self._keep(call, reply, key, ttl, b""))
+            land(None)  # a stage changes the stream, and what it makes of it is nowhere whole
         return reply
 
-    def _keep(self, call: Call, reply: Reply, key: str, ttl: int, transcript: bytes) -> caching.Entry | None:
+    def _form(self, call: Call, stream: Delivery) -> str:
+        if _plain(call) == caching.CHAT:
+            return caching.CHAT
+        return caching.CHUNKS if stream.translated else caching.EVENTS
+
+    def _keep(self, call: Call, reply: Reply, key: str, ttl: int, form: str, transcript: bytes) -> caching.Entry | None:
         attempt = call.entry.attempts[-1] if call.entry.attempts else None
-        if attempt is None or not _worth_keeping(reply, transcript):
+        if attempt is None or not _worth_keeping(call, reply, form, transcript):
             return None
         now = self._gateway.clock()
         entry = caching.Entry(
@@ -147,14 +156,15 @@ class ExactCache:
             free=attempt.cost_status == "free",
             created_at=now,
             expires_at=now + ttl,
-            answer=reply.body,
-            transcript=transcript,
+            answer=reply.body if form in {caching.CHAT, caching.BODY} else transcript,
+            transcript=transcript if form == caching.CHAT else b"",
+            form=form,
             rename=call.asked.model if transcript and call.match.route.answer_as_asked else "",
         )
         self._cache.put(entry)
         return entry
 
-    def _hit(self, call: Call, found: caching.Entry, answer: bytes) -> Reply:
+    async def _hit(self, call: Call, found: caching.Entry, answer: bytes) -> Reply:
         """Give `found` again: a row of its own at no cost, with what was saved at the price in force now."""
         gateway, entry = self._gateway, call.entry
         entry.cached, entry.provider, entry.model = True, found.provider, found.served_model
@@ -171,11 +181,13 @@ class ExactCache:
         reply = Reply(
             found.provider, f"{found.provider}/{found.served_model}", cache="HIT", tokens_saved=entry.tokens_saved
         )
-        if call.asked.stream:
+        if not call.asked.stream:
+            reply.body = answer
+        elif call.dialect is None or found.form == caching.CHAT:
             events = replay.as_stream(orjson.loads(answer), usage=found.usage, wants_usage=call.wants_usage)
             reply.stream = Whole(events)
         else:
-            reply.body = answer
+            reply.stream = Whole(await again.stream_of(found, call, call.dialect))
         settle.close(gateway, call, status="cached", http_status=200)
         gateway.counters.cache("hit")
         return reply
@@ -187,11 +199,17 @@ class ExactCache:
         return entry.answer
 
 
-def _worth_keeping(reply: Reply, transcript: bytes) -> bool:
-    if transcript:
-        # A stream is judged by its bytes, since it is assembled later: filtered and refused answers are not kept.
-        return b'"content_filter"' not in transcript and b'"refusal":"' not in transcript and b"data:" in transcript
-    try:
-        return caching.keepable(orjson.loads(reply.body))
-    except orjson.JSONDecodeError:
-        return False
+def _plain(call: Call) -> str:
+    """Return the form of a plain answer."""
+    return caching.CHAT if call.dialect is None or call.dialect.name == "minimal" else caching.BODY
+
+
+def _worth_keeping(call: Call, reply: Reply, form: str, transcript: bytes) -> bool:
+    if form == caching.CHAT and not transcript:
+        try:
+            return caching.keepable(orjson.loads(reply.body))
+        except orjson.JSONDecodeError:
+            return False
+    # A stream of chat's is judged by its bytes, since it is assembled later.
+    dialect = call.dialect.name if call.dialect is not None and form in {caching.BODY, caching.EVENTS} else "chunks"
+    return cacheable.may_keep(dialect, transcript or reply.body)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.prices import UNITS, Usage
 from proxy import replay
-from proxy.cache import MAX_ENTRY_BYTES, Cache, Entry
+from proxy.cache import CHUNKS, EVENTS, MAX_ENTRY_BYTES, Cache, Entry
 from proxy.models import CacheEntry
 
 OVERLAP = timedelta(seconds=5)  # rows are read this much twice, since transactions end out of order
@@ -100,7 +100,7 @@ class Writer:
 
 # Rows by the hundred each second: a model instance and bulk_create cost five times as much CPU as this statement.
 COLUMNS = (
-    *("key", "team", "model", "route", "provider", "kind", "served_model", "answer", "usage", "free", "bytes"),
+    *("key", "team", "model", "route", "provider", "kind", "served_model", "form", "answer", "usage", "free", "bytes"),
     *("created_at", "expires_at", "pinned", "origin", "updated_at", "hits", "note", "purged"),
 )
 CHANGED = "SELECT 1 FROM proxy_cacheentry WHERE updated_at > %s AND origin <> %s LIMIT 1"
@@ -122,8 +122,9 @@ def values_of(entry: Entry, *, origin: str, now: datetime) -> tuple[Any, ...]:
         entry.provider,
         entry.kind,
         entry.served_model[:200],
-        # JSON writes NUL as an escape, so the text has none, which PostgreSQL would refuse.
-        entry.answer.decode("utf-8", "replace"),
+        entry.form,
+        # JSON writes NUL as an escape. PostgreSQL refuses a text that has one in spite of that.
+        entry.answer.decode("utf-8", "replace").replace("\0", ""),
         orjson.dumps(entry.usage.as_dict()).decode(),
         entry.free,
         len(entry.answer),
@@ -152,7 +153,8 @@ def entry_of(row: CacheEntry) -> Entry:
         free=row.free,
         created_at=row.created_at.timestamp(),
         expires_at=row.expires_at.timestamp(),
-        answer=_compact(row.answer),
+        answer=row.answer.encode() if row.form in {EVENTS, CHUNKS} else _compact(row.answer),
+        form=row.form,
         pinned=row.pinned,
     )
 

@@ -14,12 +14,15 @@ from proxy.stream import ProviderStream, Source
 
 
 class Chunks:
-    """The translator for providers who speak OpenAI's chat: an event is a chunk already."""
+    """The translator for providers who speak OpenAI's chat: an event is a chunk already.
 
-    def __init__(self, usage_of: Callable[[Json], Usage | None]) -> None:
+    `so_far` is the usage where that is known beforehand.
+    """
+
+    def __init__(self, usage_of: Callable[[Json], Usage | None], so_far: Usage | None = None) -> None:
         self._usage_of = usage_of
         self._finished = self._summed_up = False
-        self.so_far: Usage | None = None
+        self.so_far = so_far
         self.ended = False
 
     @property

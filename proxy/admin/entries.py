@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from proxy import replay
+from proxy.cache import CHAT, CHUNKS, EVENTS
 from proxy.models import CacheEntry
 from routing.admin.base import ModelAdmin, ModelForm, badge
 
@@ -23,7 +24,8 @@ NO_CHAT = (
 class EntryForm(ModelForm):
     answer = forms.CharField(
         widget=forms.Textarea(attrs={"rows": 18, "spellcheck": "false"}),
-        help_text="A chat.completion as JSON: what the team's next caller gets.",
+        strip=False,
+        help_text="What the team's next caller gets: JSON, or a stream's events, which cannot be edited.",
     )
 
     class Meta:
@@ -32,13 +34,17 @@ class EntryForm(ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "answer" in self.fields and self.instance.form in {EVENTS, CHUNKS}:
+            self.fields["answer"].disabled = True  # a form would change the ends of its lines
         if "answer" in self.fields and not self.instance.answer:
             # A stream that is still kept as it came; its text appears here once it is assembled.
             self.fields["answer"].required = False
 
     def clean_answer(self) -> str:
         text: str = self.cleaned_data["answer"]
-        return check_answer(text) if text or self.instance.answer else ""
+        if self.instance.form == CHAT:
+            return check_answer(text) if text or self.instance.answer else ""
+        return text if self.fields["answer"].disabled else check_object(text)
 
 
 @admin.register(CacheEntry)
@@ -48,12 +54,23 @@ class CacheEntryAdmin(ModelAdmin):
     list_display = ("short_key", "team", "model", "state", "hits", "size", "created_at", "expires_at")
     list_filter = ("pinned", "purged", "expires_at", "team")
     search_fields = ("key", "team", "model", "note")
-    readonly_fields = ("key", "team", "model", "route", "served_by", "state", "hits", "size", "usage", "created_at")
+    readonly_fields = (
+        *("key", "team", "model", "route", "served_by", "form", "state", "hits", "size", "usage", "created_at"),
+    )
     actions = ("purge", "pin", "unpin")
     fieldsets = (
         (
             None,
-            {"fields": (("team", "model"), ("route", "served_by"), ("state", "hits"), "size", "created_at", "key")},
+            {
+                "fields": (
+                    ("team", "model"),
+                    ("route", "served_by"),
+                    ("state", "hits"),
+                    ("form", "size"),
+                    "created_at",
+                    "key",
+                )
+            },
         ),
         ("Keep it", {"fields": ("expires_at", "pinned", "note")}),
         ("Answer", {"fields": ("answer", "usage")}),
@@ -118,12 +135,23 @@ def purge(entries: QuerySet[CacheEntry]) -> int:
     return _edit(entries.filter(purged=False), purged=True)
 
 
-def check_answer(text: str) -> str:
-    """Return `text` if it can be served as a chat completion. Raises ValidationError."""
+def check_object(text: str) -> str:
+    """Return `text` if it is a JSON object. Raises ValidationError."""
+    if not isinstance(_loaded(text), dict):
+        raise ValidationError("An answer is a JSON object.")
+    return text
+
+
+def _loaded(text: str) -> Any:
     try:
-        answer = orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise ValidationError(f"This is not JSON: {error}") from None
+
+
+def check_answer(text: str) -> str:
+    """Return `text` if it can be served as a chat completion. Raises ValidationError."""
+    answer = _loaded(text)
     choices = answer.get("choices") if isinstance(answer, dict) else None
     if not isinstance(choices, list) or not choices or answer.get("object") != "chat.completion":
         raise ValidationError(NO_CHAT)

@@ -137,3 +137,33 @@ def test_entries_are_written_in_a_fixed_order_so_that_no_two_processes_wait_for_
         )
     store.Writer(cache, origin="this process").write(10)
     assert [int(key) for key in CacheEntry.objects.order_by("id").values_list("key", flat=True)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("form", "kept"), [("events", b"data: {}\n\ndata: 2\r\n\r\n"), ("body", b'{"type":"message"}')]
+)
+def test_an_entry_of_any_form_comes_back_as_it_was_written(form: str, kept: bytes) -> None:
+    now = timezone.now().timestamp()
+    cache = Cache(1_000_000, default_ttl=60)
+    names: dict[str, Any] = dict.fromkeys(("team", "model", "route", "provider", "kind", "served_model"), "x")
+    usage = Usage(input=3, searches=1)
+    cache.put(
+        Entry("a" * 64, usage=usage, free=False, created_at=now, expires_at=now + 60, answer=kept, form=form, **names)
+    )
+    store.Writer(cache, origin="one").write(10)
+    other = Cache(1_000_000, default_ttl=60)
+    store.Writer(other, origin="two").read()
+    found = other.get("a" * 64, now)
+    assert found is not None
+    assert (found.answer, found.form, found.usage) == (kept, form, usage)
+
+
+def test_a_streams_events_stay_as_they_are_and_a_plain_answer_stays_an_object(ops: Client) -> None:
+    events = "event: a\ndata: {}\n\n"
+    stream = rows.entry(answer=events, form="events")
+    assert edit(ops, stream, answer="data: other", pinned="on").status_code == 302
+    assert (stream.answer, stream.pinned) == (events, True)
+    plain = rows.entry("cd" * 32, answer='{"type":"message"}', form="body")
+    assert edit(ops, plain, answer='{"type":"other"}').status_code == 302
+    assert plain.answer == '{"type":"other"}'
+    assert "answer" in edit(ops, plain, answer="[1]").context["adminform"].form.errors
