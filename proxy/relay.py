@@ -9,15 +9,15 @@ import orjson
 from accounts.prices import Usage
 from proxy import sse
 from proxy.errors import GatewayError, StreamCut
+from proxy.providers.breaks import reported
 from proxy.stream import ProviderStream, Source
 
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
-_ERROR = re.compile(
-    rb'(?:^|[\n\r])data: ?\{\s*"error"\s*:(?!\s*null)|"finish_reason"\s*:\s*"error"|(?:^|[\n\r])event: ?error'
-)
+# May be an error: what the event says decides.
+_ERROR = re.compile(rb'"error"\s*:\s*[{"]|"(?:finish_reason|object)"\s*:\s*"error"|(?:^|[\n\r])event: ?error')
 _DONE = re.compile(rb"(?:\A|[\n\r])(data: ?\[DONE\])")
-_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 
 
 class Relay(ProviderStream):
@@ -65,9 +65,8 @@ class Relay(ProviderStream):
         if b"[DONE]" in block and (end := _terminator(block)) >= 0:
             self.done = True
             block = block[:end]
-        if b"error" in block and (match := _ERROR.search(block)):
-            start = _event_start(block, match.end())
-            self._trouble = _reported(block[start:])
+        if b"error" in block and (found := _trouble(block)) is not None:
+            start, self._trouble = found
             self.done, block = False, block[:start]
         if b'"usage"' in block and _USAGE.search(block):
             block = self._without_usage(block)
@@ -120,12 +119,11 @@ def _json(event: bytes) -> dict[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _reported(block: bytes) -> StreamCut:
-    """Return the error that a provider reported inside its stream."""
-    for event in sse.events(block):
-        error = (_json(event) or {}).get("error")
-        if isinstance(error, dict):
-            code = error.get("code")
-            message = str(error.get("message") or "The provider reported an error in mid-stream.")
-            return StreamCut(message, code=code if isinstance(code, str) else None)
-    return StreamCut("The provider reported an error in mid-stream.")
+def _trouble(block: bytes) -> tuple[int, StreamCut] | None:
+    """Return where the first event that reports an error begins, and the error."""
+    for match in _ERROR.finditer(block):
+        start, end = _event_start(block, match.end()), _event_end(block, match.end())
+        event = block[start:end]
+        if (cut := reported(sse.name_of(event), _json(event))) is not None:
+            return start, cut
+    return None

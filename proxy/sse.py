@@ -2,10 +2,12 @@
 
 import re
 
+import orjson
+
 DONE = b"data: [DONE]\n\n"
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 
-_BOUNDARY = re.compile(rb"\n\n|\r\n\r\n|\r\r")
+_BOUNDARY = re.compile(rb"\n\n|\r\n\r\n|\r\r|\n\r\n")  # the last where a proxy mixes line ends
 _LINE = re.compile(rb"\r\n|\n|\r")
 
 
@@ -40,9 +42,9 @@ def boundary(data: bytes) -> int:
         return len(data)
     end = data.rfind(b"\n\n") + 2 if b"\n\n" in data else 0
     if b"\r" in data:
-        crlf, cr = data.rfind(b"\r\n\r\n"), data.rfind(b"\r\r")
+        crlf, cr = data.rfind(b"\n\r\n"), data.rfind(b"\r\r")
         # "\r\r" at the very end may be the first half of "\r\r\n"; waiting for more would hold back a live event.
-        end = max(end, crlf + 4 if crlf >= 0 else 0, cr + 2 if cr >= 0 else 0)
+        end = max(end, crlf + 3 if crlf >= 0 else 0, cr + 2 if cr >= 0 else 0)
     return end
 
 
@@ -66,6 +68,18 @@ def data_of(event: bytes) -> bytes | None:
         elif line == b"data":
             parts.append(b"")
     return b"\n".join(parts) if parts else None
+
+
+def whole(rest: bytes) -> bool:
+    """Say whether what a stream ends with is an event that lacks but its blank line, and no piece of one."""
+    data = (data_of(rest) or b"").strip()
+    if data[:1] not in (b"{", b"["):
+        return bool(rest.strip())
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return data == b"[DONE]"
+    return True
 
 
 def name_of(event: bytes) -> bytes:

@@ -122,7 +122,7 @@ class ProviderStream(ABC):
         if chunk:
             return self._pass(block) if block else b""
         rest, self._splitter.rest = self._splitter.rest, b""
-        out = self._pass(rest + b"\n\n") if rest.strip() else b""
+        out = self._pass(rest + b"\n\n") if sse.whole(rest) else b""
         if not self.done and self._trouble is None:
             out += self._end()
             self.done = True

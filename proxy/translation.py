@@ -1,7 +1,6 @@
 """A stream between two dialects: the provider's events become OpenAI's chunks, and those the caller's events."""
 
 from collections.abc import Callable
-from typing import Any
 
 import orjson
 
@@ -10,6 +9,7 @@ from proxy import sse
 from proxy.dialects.base import StreamEncoder, comments_allowed
 from proxy.errors import GatewayError, StreamCut
 from proxy.providers.base import Json, StreamTranslator
+from proxy.providers.breaks import reported
 from proxy.stream import ProviderStream, Source
 
 
@@ -39,13 +39,13 @@ class Chunks:
             return []  # one bad event does not end a good stream
         if not isinstance(chunk, dict):
             return []
-        if isinstance(error := chunk.get("error"), dict):
-            code = error.get("code")
-            raise StreamCut(str(error.get("message") or "The provider reported an error."), code=_word(code))
-        self.so_far = self._usage_of(chunk) or self.so_far
+        if (cut := reported(name, chunk)) is not None:
+            raise cut
+        used = self._usage_of(chunk)
+        self.so_far = used or self.so_far
         choices = chunk.get("choices")
         if not isinstance(choices, list) or not choices:
-            self._summed_up = True  # nothing but usage: its last word
+            self._summed_up = self._summed_up or used is not None  # nothing but usage: its last word
             return []
         self._finished = self._finished or any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
         return [chunk]
@@ -117,7 +117,3 @@ class Translation(ProviderStream):
             self._keep(sse.encode(orjson.dumps(chunk)))
             out += self._encoder.feed(chunk)
         return out
-
-
-def _word(value: Any) -> str | None:
-    return value if isinstance(value, str) else None

@@ -16,6 +16,7 @@ from proxy.errors import UpstreamError
 from proxy.passage import Passage
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Adapter, Json, Outgoing
+from proxy.providers.extensions import FOREIGN, left_out
 from proxy.relay import Relay
 from proxy.stream import ProviderStream, Source
 from proxy.translation import Chunks, Translation
@@ -33,8 +34,6 @@ TAKES = {
     ("completions", "chat"): OPENAI_KINDS - {"stub", "groq"},
     ("embeddings", "embeddings"): OPENAI_KINDS - {"stub", "groq"},
 }
-# Where translations keep what the next turn needs and OpenAI's chat has no place for.
-EXTENSIONS = frozenset({"reasoning_content", "thinking_blocks", "extra_content", "cache_control"})
 _CHAT = OpenAIChat()
 Headers = tuple[tuple[str, str], ...]
 
@@ -169,15 +168,9 @@ def _with_carried(headers: Headers, carried: Headers, dialect: str) -> Headers:
 
 
 def _without_extensions(chat: Chat) -> Chat:
-    """Return a translated chat without what other dialects keep in its messages, which OpenAI would refuse."""
-    messages = [
-        {name: value for name, value in message.items() if name not in EXTENSIONS} for message in chat.body["messages"]
-    ]
-    for message in messages:
-        if calls := message.get("tool_calls"):
-            message["tool_calls"] = [{name: each[name] for name in each if name not in EXTENSIONS} for each in calls]
-    body = chat.body | {"messages": messages}
-    return Chat(orjson.dumps(body), body, chat.model, chat.stream, chat.wants_usage)
+    """Return a translated chat without what belongs to another provider. Thoughts stay for who wants them back."""
+    raw, found = left_out(chat.raw, chat.body, FOREIGN)
+    return Chat(raw, orjson.loads(raw), chat.model, chat.stream, chat.wants_usage) if found else chat
 
 
 def _completion(raw: bytes, target: Target) -> Json:

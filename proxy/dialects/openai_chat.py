@@ -14,10 +14,12 @@ from proxy import chat as chats
 from proxy import sse
 from proxy.dialects.base import Asked, Json
 from proxy.errors import GatewayError, StreamCut
+from proxy.providers.breaks import reported
 from proxy.providers.openai import OpenAI
 
 _INTERESTING = re.compile(
-    rb'\[DONE\]|"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|(?:^|[\n\r])data: ?\{\s*"error"\s*:|(?:^|[\n\r])event: ?error'
+    rb'\[DONE\]|"usage"\s*:\s*\{|"finish_reason"\s*:\s*"|"error"\s*:\s*[{"]|"object"\s*:\s*"error"'
+    rb"|(?:^|[\n\r])event: ?error"
 )
 
 reported_usage = OpenAI().usage
@@ -91,8 +93,7 @@ class ChatWatcher:
             self._summed_up = self._summed_up or not chunk.get("choices")  # nothing but usage: its last word
             reasons = [choice.get("finish_reason") for choice in _objects(chunk.get("choices"))]
             self._finished = self._finished or any(reasons)
-            if chunk.get("error") or name == b"error" or "error" in reasons:
-                self.error = reported_cut(chunk)
+            self.error = self.error or reported(name, chunk)
 
     def complete(self) -> bool:
         return self.error is None and (self.ended or self._finished)
@@ -122,15 +123,6 @@ def usage_object(usage: Usage) -> Json:
         "prompt_tokens_details": sent,
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": usage.audio_output},
     }
-
-
-def reported_cut(body: Mapping[str, Any]) -> StreamCut:
-    """Return the error that a provider reported inside its stream."""
-    error = body.get("error")
-    detail = error if isinstance(error, dict) else {"message": error}
-    message, code = detail.get("message"), detail.get("code")
-    said = message if isinstance(message, str) and message else "The provider reported an error in mid-stream."
-    return StreamCut(said, code=code if isinstance(code, str) else None)
 
 
 def parsed(data: bytes) -> Json | None:

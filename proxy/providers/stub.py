@@ -87,33 +87,51 @@ def _refusal(status: int) -> httpx.Response:
 def _message(body: dict[str, Any]) -> dict[str, Any]:
     """Return the assistant's message: a tool call where tools are offered and none has answered yet, else words."""
     asked = body["messages"][-1].get("role") != "tool"
-    if asked and body.get("tools") and body.get("tool_choice") != "none":
-        function = body["tools"][0].get("function") or {}
-        call = {
-            "id": "call_stub0000000000000000000",
-            "type": "function",
-            "function": {"name": function.get("name", "tool"), "arguments": _arguments(function)},
-        }
-        return {"role": "assistant", "content": None, "tool_calls": [call], "refusal": None}
-    wanted = (body.get("response_format") or {}).get("type", "text")
+    tool = _tool(body) if asked and body.get("tool_choice") != "none" else None
+    if tool is not None:
+        return {"role": "assistant", "content": None, "tool_calls": [_call(tool)], "refusal": None}
+    wanted = _dict(body.get("response_format")).get("type", "text")
     text = ANSWER if wanted == "text" else orjson.dumps({"answer": ANSWER}).decode()
     return {"role": "assistant", "content": text, "refusal": None}
 
 
+def _tool(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the tool to call: the one that was chosen by name, else the first."""
+    tools = body.get("tools")
+    offered = [each for each in tools if isinstance(each, dict)] if isinstance(tools, list) else []
+    chosen = _dict(_dict(body.get("tool_choice")).get("function")).get("name")
+    return next((each for each in offered if chosen and _dict(each.get("function")).get("name") == chosen), None) or (
+        offered[0] if offered else None
+    )
+
+
+def _call(tool: dict[str, Any]) -> dict[str, Any]:
+    id = "call_stub0000000000000000000"
+    if tool.get("type") == "custom":
+        return {"id": id, "type": "custom", "custom": {"name": _dict(tool.get("custom")).get("name"), "input": "stub"}}
+    function = _dict(tool.get("function"))
+    told = {"name": function.get("name", "tool"), "arguments": _arguments(function)}
+    return {"id": id, "type": "function", "function": told}
+
+
 def _arguments(function: dict[str, Any]) -> str:
-    samples: dict[Any, Any] = {
-        "string": "stub",
-        "integer": 1,
-        "number": 1.0,
-        "boolean": True,
-        "array": [],
-        "object": {},
-    }
-    schema = function.get("parameters") or {}
-    properties = schema.get("properties") or {}
-    return orjson.dumps(
-        {name: samples.get((spec or {}).get("type"), "stub") for name, spec in properties.items()}
-    ).decode()
+    properties = _dict(_dict(function.get("parameters")).get("properties"))
+    return orjson.dumps({name: _sample(_dict(spec)) for name, spec in properties.items()}).decode()
+
+
+def _sample(spec: dict[str, Any]) -> Any:
+    """Return a value of the type that `spec`, a JSON Schema, asks for; the first one where it names several."""
+    if isinstance(spec.get("enum"), list) and spec["enum"]:
+        return spec["enum"][0]
+    kind = spec.get("type")
+    kind = kind[0] if isinstance(kind, list) and kind else kind
+    samples = {"string": "stub", "integer": 1, "number": 1.0, "boolean": True, "array": [], "object": {}, "null": None}
+    return samples.get(kind, "stub") if isinstance(kind, str) else "stub"
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    """Callers send anything, and the stub answers all of it."""
+    return value if isinstance(value, dict) else {}
 
 
 def _reason(message: dict[str, Any]) -> str:
@@ -152,7 +170,7 @@ def _stream(
             parts.append(b'data: {"error": {"message": "The stub was asked to fail.", "code": "stub_error"}}\n\n')
     else:
         parts.append(chunk({}, _reason(message)))
-        if usage and (body.get("stream_options") or {}).get("include_usage"):
+        if usage and _dict(body.get("stream_options")).get("include_usage"):
             parts.append(b"data: " + orjson.dumps(shape | {"choices": [], "usage": usage}) + b"\n\n")
         parts.append(b"data: [DONE]\n\n")
     then = fault if fault in {"cut", "stall"} else "end"

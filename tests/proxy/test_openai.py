@@ -4,7 +4,8 @@ import pytest
 from accounts.prices import Usage
 from proxy import chat
 from proxy.errors import UpstreamError
-from proxy.providers.openai import OpenAI, parse_usage, translate_error
+from proxy.providers.openai import OpenAI, parse_usage
+from proxy.providers.refusals import answered
 from routing.snapshot import Provider, Target
 
 PROVIDER = Provider("p", "openai", "https://api.example/v1", secret="sk-canary")
@@ -64,7 +65,7 @@ def test_it_reads_usage_as_disjoint_classes(reported: dict, usage: Usage | None)
 
 def error(status: int, body: object = None, **headers: str) -> UpstreamError:
     raw = body if isinstance(body, bytes) else orjson.dumps(body or {})
-    return translate_error(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, TARGET)
+    return answered(status, {name.replace("_", "-"): value for name, value in headers.items()}, raw, TARGET)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,10 @@
 import re
 
 from accounts.prices import Usage
-from proxy.dialects.openai_chat import parsed, reported_cut
+from proxy.dialects.openai_chat import parsed
 from proxy.dialects.responses.items import usage_of
 from proxy.errors import StreamCut
+from proxy.providers.breaks import cut
 
 # The last word of a stream, in the event's name or its data. A delta that quotes it is read in vain, no more.
 _LAST = re.compile(rb'response\.(?:completed|incomplete|failed)|(?:^|[\r\n])event: ?error|"type"\s*:\s*"error"')
@@ -33,9 +34,9 @@ class Watcher:
             self.ended = True
             self.usage = usage_of(response) or self.usage
         if kind == "response.failed":
-            self.error = self.error or reported_cut(response)
+            self.error = self.error or cut(response.get("error"))
         elif kind == "error":
-            self.error = reported_cut(event if event.get("error") else {"error": event})
+            self.error = cut(event.get("error") or event)
 
     def complete(self) -> bool:
         return self.ended and self.error is None

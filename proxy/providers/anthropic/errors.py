@@ -8,7 +8,7 @@ import orjson
 
 from proxy.body import Json
 from proxy.errors import StreamCut, UpstreamError, UpstreamRefused
-from proxy.providers.openai import translate_error
+from proxy.providers.refusals import answered as translate_error
 from routing.snapshot import Target
 
 _TOO_LONG = re.compile(

@@ -13,7 +13,8 @@ import orjson
 from proxy.body import Json
 from proxy.errors import StreamCut, UpstreamError, UpstreamTimeout
 from proxy.providers.gemini.said import objects
-from proxy.providers.openai import LONGEST_WAIT, translate_error
+from proxy.providers.refusals import LONGEST_WAIT
+from proxy.providers.refusals import answered as translate_error
 from routing.snapshot import Target
 
 _KEY = re.compile(r"\bAIza[0-9A-Za-z_-]{10,}|\bAQ\.[0-9A-Za-z_-]{10,}|(?<=[?&]key=)[^&\s\"']+")

@@ -1,0 +1,36 @@
+"""Errors that providers who speak OpenAI's dialect report inside a stream, in the forms that have been seen.
+
+OpenAI, Ollama, LocalAI: `error` is an object. Text Generation Inference: a string. Groq: an event of that name.
+OpenRouter: beside choices that finish with "error". Older vLLM: the whole event is the error, and says so in `object`.
+Azure's content filters have an `error` of their own deeper inside, which breaks nothing.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.errors import StreamCut
+
+UNSAID = "The provider reported an error in mid-stream."
+
+
+def reported(name: bytes, body: Mapping[str, Any] | None) -> StreamCut | None:
+    """Return the error that an event reports, None where it reports none. `body` is its data, if that is an object."""
+    body = body or {}
+    whole = name == b"error" or body.get("object") == "error"
+    error = body.get("error") or (body if whole else None)
+    if error is None and not _finished_badly(body.get("choices")):
+        return None
+    return cut(error)
+
+
+def cut(error: Any) -> StreamCut:
+    """Return what an error, an object or a text, amounts to."""
+    detail = error if isinstance(error, dict) else {"message": error}
+    message, code = detail.get("message"), detail.get("code")
+    said = message if isinstance(message, str) and message else UNSAID
+    return StreamCut(said, code=code if isinstance(code, str) and code else None)
+
+
+def _finished_badly(choices: Any) -> bool:
+    listed = choices if isinstance(choices, list) else []
+    return any(isinstance(choice, dict) and choice.get("finish_reason") == "error" for choice in listed)
