@@ -61,13 +61,14 @@ class Relay(ProviderStream):
         return b""
 
     def _pass(self, block: bytes) -> bytes:
-        self._keep(block)
+        kept = block
         if b"[DONE]" in block and (end := _terminator(block)) >= 0:
             self.done = True
             block = block[:end]
         if b"error" in block and (found := _trouble(block)) is not None:
             start, self._trouble = found
-            self.done, block = False, block[:start]
+            self.done, kept, block = False, block[:start], block[:start]
+        self._keep(kept)
         if b'"usage"' in block and _USAGE.search(block):
             block = self._without_usage(block)
         if b'"finish_reason"' in block:
