@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loadtest import procfs
 from loadtest.bench.machine import Neighbours
@@ -91,12 +91,12 @@ class Bench:
         return pulse.stalls(), disturbed
 
     async def _verdict(self, ask: Ask) -> Verdict:
-        return Verdict((await once(self.mock, ask)).body)
+        return Verdict((await once(self.mock, replace(ask, messages=False))).body, messages=ask.messages)
 
     def _note(self, server: Server, ask: Ask, tally: Tally, verdict: Verdict) -> None:
         for what, count in tally.errors.items():
             self.errors[f"{server.where.name}: {what}"] += count
-        whose = "fresh" if ask.unique else "cached"
+        whose = "translated" if ask.messages else "fresh" if ask.unique else "cached"
         self.bodies.update({f"{whose} {judgement}": count for judgement, count in verdict.counts.items()})
 
 

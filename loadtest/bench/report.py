@@ -5,7 +5,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from loadtest import stats
-from loadtest.bench.run import AGAIN, HIT, HIT_STREAM, ONE, PLAIN, STANDARD, STRESS, TWENTY, Figures
+from loadtest.bench.run import (
+    AGAIN,
+    HIT,
+    HIT_STREAM,
+    ONE,
+    PLAIN,
+    STANDARD,
+    STRESS,
+    T_ONE,
+    T_PLAIN,
+    T_TWENTY,
+    TWENTY,
+    Figures,
+)
 from loadtest.drive import Pairs
 from loadtest.stats import Spread, percentile
 
@@ -43,6 +56,8 @@ def table(figures: Figures, single: dict[str, float]) -> str:
     lines += _section("CPU time of the gateway, us an answer")
     lines += [_cpu_line(figures, row) for row in (PLAIN, ONE, TWENTY)]
     lines += [_chunk_line(figures)]
+    lines += [_cpu_line(figures, row) for row in (T_PLAIN, T_ONE, T_TWENTY)]
+    lines += [_translated_chunk_line(figures)]
     lines += [_cpu_line(figures, row) for row in (HIT, HIT_STREAM)]
     lines += [_cpu_line(figures, row, f"stream, {row}") for row in (STANDARD, STRESS)]
     lines += _section("Added latency of paired streams at 20 users, ms")
@@ -95,6 +110,12 @@ def _chunk_line(figures: Figures) -> Line:
         for column in COLUMNS
     }
     return _line("one more chunk", {column: stats.spread(values[column]) for column in COLUMNS}, _ratio(values), 1)
+
+
+def _translated_chunk_line(figures: Figures) -> Line:
+    pairs = zip(figures.cpu[T_TWENTY, "qlite"], figures.cpu[T_ONE, "qlite"], strict=True)
+    spread = stats.spread([stats.per_chunk(twenty, one) for twenty, one in pairs])
+    return _line("one more translated chunk", {"qlite": spread}, None, 1)
 
 
 def _latency_lines(figures: Figures, name: str, short: str) -> Iterable[Line]:

@@ -3,7 +3,7 @@
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loadtest.bench.cells import Bench
 from loadtest.bench.rig import Server
@@ -15,6 +15,11 @@ CPU_CELLS = {
     PLAIN: Ask("paced-20x0ms"),
     ONE: Ask("paced-1x0ms", stream=True),
     TWENTY: Ask("paced-20x0ms", stream=True),
+}
+# Asked in Anthropic's dialect of a provider that speaks OpenAI's, so request and answer are translated.
+T_PLAIN, T_ONE, T_TWENTY = (f"translated {name}" for name in (PLAIN, ONE, TWENTY))
+TRANSLATED_CELLS = {
+    name: replace(ask, messages=True) for name, ask in zip((T_PLAIN, T_ONE, T_TWENTY), CPU_CELLS.values(), strict=True)
 }
 HIT, HIT_STREAM = "cache hit, plain", "cache hit, stream"
 HIT_CELLS = {
@@ -90,7 +95,8 @@ async def _cpu_round(bench: Bench, servers: Field, plan: Plan, figures: Figures)
     cells = [(row, server.where.name, server, ask) for server in servers.behind for row, ask in CPU_CELLS.items()]
     cells += [(row, AGAIN, servers.control, ask) for row, ask in CPU_CELLS.items()]
     if servers.gateway is not None:
-        cells += [(row, servers.gateway.where.name, servers.gateway, ask) for row, ask in HIT_CELLS.items()]
+        own = HIT_CELLS | TRANSLATED_CELLS
+        cells += [(row, servers.gateway.where.name, servers.gateway, ask) for row, ask in own.items()]
     for row, column, server, ask in random.sample(cells, len(cells)):
         figures.cpu[row, column].append(await bench.cpu(server, ask, plan.cell))
 

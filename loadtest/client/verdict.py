@@ -17,10 +17,12 @@ class Verdict:
     """Counts the answers by judgement against the bytes `expected`, which the mock gave when asked directly.
 
     `exact`: the same bytes, SSE comments aside, which a gateway may add. `altered`: the same content and end otherwise
-    framed, as a cache may replay it. `wrong`: anything else.
+    framed, as a cache may replay it. `wrong`: anything else. With `messages` the answers are translated into
+    Anthropic's dialect: `altered` at best.
     """
 
     expected: bytes
+    messages: bool = False
     counts: Counter[Judgement] = field(default_factory=Counter)
     _known: dict[bytes, Judgement] = field(default_factory=dict)
 
@@ -38,10 +40,24 @@ class Verdict:
         if body == self.expected or _COMMENT.sub(b"", body) == self.expected:
             return "exact"
         try:
-            same = meaning(body) == meaning(self.expected)
+            same = self._says_the_same(body)
         except (ValueError, LookupError, TypeError):
             return "wrong"
         return "altered" if same else "wrong"
+
+    def _says_the_same(self, body: bytes) -> bool:
+        expected = meaning(self.expected)
+        return said_in_messages(body) == (expected[0], True) if self.messages else meaning(body) == expected
+
+
+def said_in_messages(body: bytes) -> tuple[str, bool]:
+    """Text, and whether it came to its end, of a plain or streamed answer in Anthropic's dialect."""
+    if body.startswith(b"{"):
+        whole = orjson.loads(body)
+        return "".join(block["text"] for block in whole["content"]), whole["stop_reason"] is not None
+    events = [orjson.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: ")]
+    deltas = [event["delta"]["text"] for event in events if event["type"] == "content_block_delta"]
+    return "".join(deltas), events[-1]["type"] == "message_stop"
 
 
 def meaning(body: bytes) -> tuple[str, Any, bool]:

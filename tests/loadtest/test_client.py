@@ -124,3 +124,16 @@ async def test_it_notices_when_its_own_loop_did_not_run() -> None:
     await asyncio.sleep(0.005)
     pulse.stop()
     assert pulse.absences
+
+
+def test_a_translated_answer_is_judged_by_its_text_and_its_end() -> None:
+    expected = b'{"choices": [{"message": {"content": "Hi all"}, "finish_reason": "stop"}]}'
+    plain = b'{"content": [{"type": "text", "text": "Hi all"}], "stop_reason": "end_turn"}'
+    events = [
+        b'data: {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hi"}}',
+        b'data: {"type": "content_block_delta", "delta": {"type": "text_delta", "text": " all"}}',
+        b'data: {"type": "message_stop"}',
+    ]
+    verdict = Verdict(expected, messages=True)
+    bodies = (plain, b"\n\n".join(events), b"\n\n".join(events[:2]), plain.replace(b"all", b""), expected)
+    assert [verdict.judge(body) for body in bodies] == ["altered", "altered", "wrong", "wrong", "wrong"]
