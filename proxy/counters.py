@@ -60,6 +60,9 @@ class Counters:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self.verify_days = _gauge("qlite_ledger_verify_days", "Days whose rows are sealed.", registry)
+        self.verify_problems = _gauge("qlite_ledger_verify_problems", "Faults that were found in them.", registry)
+        self.verified_at = _gauge("qlite_ledger_verify_timestamp_seconds", "When one was looked at last.", registry)
         self._children: dict[tuple[Any, ...], Any] = {}
 
     def _child(self, metric: Any, *values: str) -> Any:
@@ -104,3 +107,8 @@ class Counters:
         together = CollectorRegistry()
         MultiProcessCollector(together, path=self._folder)  # type: ignore[no-untyped-call]
         return generate_latest(together)
+
+
+def _gauge(name: str, told: str, registry: CollectorRegistry) -> Gauge:
+    """Return a gauge that says the same in every process."""
+    return Gauge(name, told, registry=registry, multiprocess_mode="livemax")

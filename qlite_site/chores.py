@@ -8,7 +8,8 @@ from typing import Any
 from django.conf import settings
 
 from accounts.ledger.recover import pricing
-from accounts.store import keys, ledger, marks, prices, reprice
+from accounts.store import books, keys, ledger, marks, prices, reprice
+from accounts.store.books import Books
 from proxy import store as cached
 from proxy.gateway import Gateway
 from qlite_site import fitness
@@ -30,6 +31,7 @@ def chores(gateway: Gateway) -> list[Chore]:
     book = Reload(marks.of_prices, lambda: _load_prices(gateway), at_least_each=float("inf"))
     table = Reload(routes.mark, lambda: _load_routes(gateway))
     writer = cached.Writer(gateway.cache, origin=gateway.origin)
+    kept = Books(gateway.origin, keep_days=settings.LEDGER_RETENTION_DAYS, rest=lambda: time.sleep(REST))
     return [
         Chore("judging whether to start", lambda: _judge(gateway), every=float("inf")),
         Chore("loading keys", known, every=0.5),
@@ -41,6 +43,8 @@ def chores(gateway: Gateway) -> list[Chore]:
         Chore("draining the journal", lambda: _drain(gateway), every=0.25, at_exit=True),
         Chore("adopting journals of dead processes", lambda: _adopt(gateway), every=5.0),
         Chore("writing cache entries", lambda: _write_cache(gateway, writer), every=1.0, at_exit=True),
+        Chore("keeping the books", kept.turn, every=1.0),
+        Chore("showing how the books stand", lambda: _show_books(gateway), every=30.0),
         Chore("repricing", _reprice, every=1.0),
         Chore("removing expired cache entries", writer.expire, every=60.0),
         Chore("noting when keys were used", lambda: _note_use(gateway), every=10.0, at_exit=True),
@@ -108,6 +112,13 @@ def _drain(gateway: Gateway) -> None:
 
 def _adopt(gateway: Gateway) -> None:
     ledger.adopt(settings.JOURNAL_DIR, gateway.journal)
+
+
+def _show_books(gateway: Gateway) -> None:
+    found, counters = books.state(), gateway.counters
+    counters.verify_days.set(found.days)
+    counters.verify_problems.set(found.problems)
+    counters.verified_at.set(found.verified_at)
 
 
 def _reprice() -> None:

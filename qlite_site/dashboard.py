@@ -1,7 +1,7 @@
 """The first page of the admin: what today looks like, as far as the person may see it."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import DailyTotal, KeyRequest, LedgerQuarantine
 from accounts.money import usd
+from accounts.store import books
 from routing.models import Revision
 
 UNPRICED_DAYS = 7
@@ -55,7 +56,7 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     if user.has_perm("accounts.view_keyrequest"):
         cards.append(_waiting())
     if user.has_perm("accounts.view_ledgerquarantine"):
-        cards += [_journal(settings.JOURNAL_DIR), _quarantine()]
+        cards += [_journal(settings.JOURNAL_DIR), _quarantine(), _books()]
     if user.has_perm("routing.view_revision"):
         more["revisions"] = Revision.objects.defer("document", "diff").order_by("-number")[:8]
     return {**context, "cards": cards, **more}
@@ -121,6 +122,14 @@ def _quarantine() -> Card:
     link = reverse("admin:accounts_ledgerquarantine_changelist")
     some = LedgerQuarantine.objects.exists()
     return Card("Ledger rows in quarantine", "some" if some else "none", link=link, warn=some)
+
+
+def _books() -> Card:
+    found = books.state()
+    when = f"{datetime.fromtimestamp(found.verified_at, timezone.get_current_timezone()):%Y-%m-%d %H:%M}"
+    hint = f"{found.days} closed days, last looked through {when}" if found.verified_at else "no day is closed yet"
+    link = reverse("admin:accounts_ledgerday_changelist")
+    return Card("Ledger", f"{found.problems} faults" if found.problems else "sound", hint, link, found.problems > 0)
 
 
 def _bars(today: date) -> dict[str, Any]:

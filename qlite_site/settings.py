@@ -76,6 +76,7 @@ JOURNAL_DIR = DATA_DIR / "journal"
 JOURNAL_BYTES = env.whole("QLITE_JOURNAL_BYTES", 64 * 1024 * 1024, at_least=64 * 1024)
 TAGS = env.tags("QLITE_TAGS")
 PRICE_APPROVAL = env.flag("QLITE_PRICE_APPROVAL", False)
+LEDGER_RETENTION_DAYS = env.whole("QLITE_LEDGER_RETENTION_DAYS", 0)
 JOURNAL_SYNC = env.one_of("QLITE_JOURNAL_SYNC", "normal", "normal", "full")
 
 # --- The server

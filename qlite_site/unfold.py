@@ -70,6 +70,7 @@ NAVIGATION = [
         rows("Request records", "receipt_long", "accounts", "requestrecord"),
         rows("Adjustments", "balance", "accounts", "adjustment"),
         rows("Daily totals", "calendar_month", "accounts", "dailytotal"),
+        rows("Closed days", "lock", "accounts", "ledgerday"),
         rows("Prices", "sell", "accounts", "price"),
         rows("Quarantine", "report", "accounts", "ledgerquarantine"),
     ),

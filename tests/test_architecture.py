@@ -70,7 +70,9 @@ def test_proxy_does_not_reach_into_other_rooms_rows() -> None:
 def test_no_file_is_longer_than_400_lines() -> None:
     paths = [path for folder in (*ROOMS, "loadtest", "tests") for path in (ROOT / folder).rglob("*.py")]
     long = {
-        str(path.relative_to(ROOT)): lines for path in paths if (lines := len(path.read_text().splitlines())) > LINES
+        str(path.relative_to(ROOT)): lines
+        for path in paths
+        if "migrations" not in path.parts and (lines := len(path.read_text().splitlines())) > LINES
     }
     assert not long
 

@@ -1,7 +1,7 @@
 """Teams, keys and money in the Django admin: the work of ops and finance."""
 
 from accounts.admin.keys import ApiKeyAdmin
-from accounts.admin.ledger import AdjustmentAdmin, DailyTotalAdmin, QuarantineAdmin
+from accounts.admin.ledger import AdjustmentAdmin, DailyTotalAdmin, LedgerDayAdmin, QuarantineAdmin
 from accounts.admin.prices import PriceAdmin
 from accounts.admin.records import RequestRecordAdmin
 from accounts.admin.requests import KeyRequestAdmin
@@ -12,6 +12,7 @@ __all__ = [
     "ApiKeyAdmin",
     "DailyTotalAdmin",
     "KeyRequestAdmin",
+    "LedgerDayAdmin",
     "PriceAdmin",
     "QuarantineAdmin",
     "RequestRecordAdmin",

@@ -6,11 +6,11 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from accounts.admin.base import ReadOnlyAdmin
+from accounts.admin.base import ReadOnlyAdmin, badge
 from accounts.admin.fields import shown
 from accounts.admin.paging import InfinitePaginator, seen
 from accounts.admin.records import attribution_of
-from accounts.models import Adjustment, DailyTotal, LedgerQuarantine
+from accounts.models import Adjustment, DailyTotal, LedgerDay, LedgerQuarantine
 
 
 @admin.register(Adjustment)
@@ -80,6 +80,32 @@ class DailyTotalAdmin(ReadOnlyAdmin):
     @admin.display(description="Saved by the cache")
     def saved(self, total: DailyTotal) -> str:
         return shown(total.saved_nano)
+
+
+@admin.register(LedgerDay)
+class LedgerDayAdmin(ReadOnlyAdmin):
+    list_display = ("day", "requests", "late", "outcome", "verified_at", "pruned", "head")
+    list_filter = ("sealed_at", "verified_at")
+    ordering = ("-day",)
+    fields = (
+        ("day", "outcome"),
+        ("requests", "late"),
+        ("adjustments", "links"),
+        "head",
+        ("sealed_at", "verified_at"),
+        "problems",
+        ("pruned_at", "pruned"),
+        "totals_digest",
+    )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return ("outcome",)
+
+    @badge("Found", {"sound": "success", "faulty": "danger", "not yet": "info"})
+    def outcome(self, closed: LedgerDay) -> str:
+        if closed.verified_at is None:
+            return "not yet"
+        return "faulty" if closed.problem_count else "sound"
 
 
 @admin.register(LedgerQuarantine)

@@ -4,6 +4,7 @@ from accounts.models.keys import ApiKey, KeyRequest
 from accounts.models.ledger import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord, TagTotal
 from accounts.models.prices import Price
 from accounts.models.repricing import Repricing
+from accounts.models.seals import LedgerDay, LedgerLease, LedgerLink
 from accounts.models.teams import Membership, Team
 
 __all__ = [
@@ -12,6 +13,9 @@ __all__ = [
     "AttemptRecord",
     "DailyTotal",
     "KeyRequest",
+    "LedgerDay",
+    "LedgerLease",
+    "LedgerLink",
     "LedgerQuarantine",
     "Membership",
     "Price",

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 
-from accounts.models import DailyTotal, TagTotal
+from accounts.models import DailyTotal, LedgerDay, TagTotal
 from accounts.models.ledger import Totals
 
 # Name in URLs and forms -> column, the same in daily totals and in records.
@@ -68,6 +68,12 @@ class Question:
         """The totals of the tag that is grouped by: one for each of its values."""
         rows = self._narrowed(TagTotal).filter(tag=self.grouped_tag)
         return rows if self.tag is None else rows.filter(value=self.tag[1])
+
+    @property
+    def gone(self) -> date | None:
+        """The last day of the period whose details are gone: totals stand for them."""
+        pruned = LedgerDay.objects.filter(day__range=(self.first, self.last), pruned_at__isnull=False)
+        return pruned.order_by("-day").values_list("day", flat=True).first()
 
     def _narrowed(self, model: type[Totals]) -> QuerySet[Any]:
         rows = model._default_manager.filter(day__range=(self.first, self.last))

@@ -50,6 +50,7 @@ def answer(form: CostsForm, query: dict[str, str]) -> dict[str, Any]:
             for row in table
         ],
         "chart": figures.chart(question, table, labels),
+        "gone": question.gone,
         "group_label": label(question.group),
         "groups": [(name, shown, urlencode(query | {"group": name})) for name, shown in form.groups],
         "query": urlencode(query),
@@ -83,6 +84,7 @@ def record_list(request: HttpRequest, who: Viewer) -> HttpResponse:
         "form": form,
         "question": question,
         "lines": records.lines(question, found),
+        "gone": question.gone,
         "later": urlencode(query | {"after": after}) if after else "",
         "first": bool(clean["after"]),
         "whole": None if clean["status"] or clean["sure"] else figures.whole(question),

@@ -90,7 +90,7 @@ def _charge(row: AttemptRecord, price: Pricing) -> tuple[int | None, int | None]
     """Return cost and price version; None for both where there is no price, and none was there before."""
     if row.cost_status not in MONEY:
         return row.cost_nano, row.price_id
-    usage = Usage(**{unit: getattr(row, unit) for unit in UNITS})
+    usage = Usage(**{unit: getattr(row, unit) for unit in UNITS}, service_tier=row.service_tier)
     charge = price(_plain(row), usage)
     if charge.status != "unpriced":
         return charge.cost_nano, charge.price_id
@@ -98,7 +98,10 @@ def _charge(row: AttemptRecord, price: Pricing) -> tuple[int | None, int | None]
 
 
 def _plain(row: AttemptRecord) -> Attempt:
-    return Attempt(row.number, row.target, row.provider, row.kind, row.model, row.started_at.timestamp())
+    started_at = row.started_at.timestamp()
+    plain = Attempt(row.number, row.target, row.provider, row.kind, row.model, started_at)
+    plain.service_tier = row.service_tier
+    return plain
 
 
 def _adjustment(change: Change, author: str, reason: str) -> Adjustment:

@@ -10,7 +10,7 @@ import orjson
 from django.db.models import Count, F, Q, Sum, Value
 from django.db.models.functions import Coalesce
 
-from accounts.models import Adjustment, DailyTotal, RequestRecord, TagTotal
+from accounts.models import Adjustment, DailyTotal, LedgerDay, RequestRecord, TagTotal
 from accounts.prices import TOKENS_IN, TOKENS_OUT
 from accounts.store.adjust import moved, original
 from accounts.store.rows import REQUEST
@@ -36,12 +36,12 @@ COUNTED = {
 def totals() -> Iterator[str]:
     """Yield a sentence for each daily total that is not the sum of its rows."""
     for day in _days():
-        stored, counted = _both(day)
+        stored, counted = both(day)
         for key in sorted(counted.keys() | stored.keys()):
             pairs = zip(SUMS, stored.get(key, ZERO), counted.get(key, ZERO), strict=True)
             for name, there, sum_of_rows in pairs:
                 if there != sum_of_rows:
-                    yield f"daily total {_name(key)}: {name} is {there}, its rows make {sum_of_rows}"
+                    yield f"daily total {said(key)}: {name} is {there}, its rows make {sum_of_rows}"
 
 
 def tagged() -> Iterator[str]:
@@ -52,7 +52,8 @@ def tagged() -> Iterator[str]:
         yield from sorted(found & _mistagged(day) if found else found)
 
 
-def _mistagged(day: date) -> set[str]:
+def of_tags(day: date) -> dict[Key, Row]:
+    """Sum up the records of a day that have tags, by the dimensions of their totals."""
     sums: Sums = {}
     rows = RequestRecord.objects.filter(day=day).exclude(tags={}).order_by().values_list(*REQUEST)
     # The tags once more as text, as they come in from a journal.
@@ -60,11 +61,15 @@ def _mistagged(day: date) -> set[str]:
         ((*row[:TAGS], orjson.dumps(row[TAGS]).decode(), *row[TAGS + 1 :]) for row in rows.iterator()), sums
     ):
         pass
-    counted = {key: tuple(parts) for key, parts in sums.items() if len(key) != len(DIMENSIONS)}
+    return {key: tuple(parts) for key, parts in sums.items() if len(key) != len(DIMENSIONS)}
+
+
+def _mistagged(day: date) -> set[str]:
+    counted = of_tags(day)
     kept = TagTotal.objects.filter(day=day).values_list(*TagTotal.DIMENSIONS, *SUMS)
     stored = {tuple(row[: -len(SUMS)]): tuple(row[-len(SUMS) :]) for row in kept}
     return {
-        f"daily total {_name(key)}: {name} is {there}, its rows make {made}"
+        f"daily total {said(key)}: {name} is {there}, its rows make {made}"
         for key in counted.keys() | stored.keys()
         for name, there, made in zip(SUMS, stored.get(key, ZERO), counted.get(key, ZERO), strict=True)
         if there != made
@@ -80,7 +85,7 @@ def adjusted() -> Iterator[str]:
 
 def _misadjusted() -> set[str]:
     booked: defaultdict[Key, list[int]] = defaultdict(lambda: [0, 0])
-    for key, amount, repriced in _replayed():
+    for key, amount, repriced in replayed():
         booked[key][0] += amount
         booked[key][1] += repriced
     stored: dict[Key, list[int]] = {}
@@ -88,7 +93,7 @@ def _misadjusted() -> set[str]:
         rows = model.objects.exclude(adjusted_nano=0, repriced=0).values_list(*model.DIMENSIONS, *ADJUSTED)
         stored |= {tuple(row[:-2]): list(row[-2:]) for row in rows}
     return {
-        f"daily total {_name(key)}: {name} is {there}, its adjustments make {made}"
+        f"daily total {said(key)}: {name} is {there}, its adjustments make {made}"
         for key in booked.keys() | stored.keys()
         for name, there, made in zip(ADJUSTED, stored.get(key, (0, 0)), booked.get(key, (0, 0)), strict=True)
         if there != made
@@ -98,10 +103,12 @@ def _misadjusted() -> set[str]:
 def _days() -> list[date]:
     rows = RequestRecord.objects.order_by().values_list("day", flat=True).distinct()
     stored = DailyTotal.objects.order_by().values_list("day", flat=True).distinct()
-    return sorted({*rows, *stored})
+    # What stands for rows that are gone is looked at by accounts/store/audit.py.
+    pruned = LedgerDay.objects.filter(pruned_at__isnull=False).values_list("day", flat=True)
+    return sorted({*rows, *stored}.difference(pruned))
 
 
-def _both(day: date) -> tuple[dict[Key, Row], dict[Key, Row]]:
+def both(day: date) -> tuple[dict[Key, Row], dict[Key, Row]]:
     """Read totals and counted rows of one day in one statement, so that a drain in the middle cannot be seen."""
     # The names of the aggregates keep apart from the columns that they are made of.
     names = {name: f"sum_{name}" for name in SUMS}
@@ -116,10 +123,11 @@ def _both(day: date) -> tuple[dict[Key, Row], dict[Key, Row]]:
     return found["totals"], found["rows"]
 
 
-def _replayed() -> Iterator[tuple[Key, int, int]]:
+def replayed(*, day: date | None = None) -> Iterator[tuple[Key, int, int]]:
     """Book all adjustments again, from the originals on: amounts, and whether one gave a record its first price."""
     record, stands, unpriced = None, None, False
-    for each in Adjustment.objects.order_by("request", "id").select_related("request").iterator(chunk_size=500):
+    rows = Adjustment.objects.order_by("request", "id").select_related("request")
+    for each in (rows if day is None else rows.filter(day=day)).iterator(chunk_size=500):
         if stands is None or record != each.request_id:
             record, stands = each.request_id, original(each.request)
             unpriced = each.request.cost_status == "unpriced"
@@ -131,6 +139,6 @@ def _replayed() -> Iterator[tuple[Key, int, int]]:
         stands = after
 
 
-def _name(key: Key) -> str:
+def said(key: Key) -> str:
     names = next(model.DIMENSIONS for model in TABLES if len(model.DIMENSIONS) == len(key))
     return ", ".join(f"{name} {value}" for name, value in zip(names, key, strict=True) if value != "")

@@ -25,6 +25,7 @@ LOOK = {
     "accounts.attemptrecord": "view",
     "accounts.adjustment": "view",
     "accounts.dailytotal": "view",
+    "accounts.ledgerday": "view",
     "accounts.ledgerquarantine": "view",
     "admin.logentry": "view",
 }

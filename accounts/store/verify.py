@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db import connection
 
-from accounts.models import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord, TagTotal
-from accounts.store import recount, triggers
+from accounts.models import Adjustment, AttemptRecord, DailyTotal, LedgerDay, LedgerQuarantine, RequestRecord, TagTotal
+from accounts.store import audit, recount, triggers
 from accounts.store.pending import Pending
 
 NAMED = 20
@@ -64,8 +64,10 @@ def verify(journals: Path) -> list[str]:
         recount.totals,
         recount.tagged,
         recount.adjusted,
+        _sealed,
     ]
-    problems = [problem for check in checks for problem in check()]
+    # A row may be named by two checks in the same words.
+    problems = list(dict.fromkeys(problem for check in checks for problem in check()))
     return [*problems, *_quarantine(), *_journals(journals)]
 
 
@@ -101,6 +103,11 @@ def _faults() -> Iterator[str]:
         WHERE CAST(a.amounts AS TEXT) <> '{{}}' AND a.cost_nano <> ({PARTS[connection.vendor]})"""  # noqa: S608
     for sentence, query in {**FAULTS, "request {}: an attempt's amounts are not its cost": parts}.items():
         yield from _named(sentence, query)
+
+
+def _sealed() -> Iterator[str]:
+    for day in LedgerDay.objects.filter(sealed_at__isnull=False).order_by("day").values_list("day", flat=True):
+        yield from (finding for finding in audit.confirmed(day) if finding is not None)
 
 
 def _floats() -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""`qlite ledger`: prove that it is sound, write it out, reckon a period again."""
+"""`qlite ledger`: prove that it is sound, write it out, count its totals anew, reckon a period again."""
 
 import os
 import sys
 from argparse import ArgumentParser
+from datetime import date
 from getpass import getuser
 from typing import Any
 
@@ -12,12 +13,13 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.management.moments import moment
 from accounts.money import usd
-from accounts.store import export, reprice, verify
+from accounts.store import export, rebuild, reprice, verify
+from accounts.store.rebuild import RebuildRefused
 from accounts.store.reprice import RepricingRefused, Wish
 
 
 class Command(BaseCommand):
-    help = "Verify the ledger (exit code 1 and what is wrong), export it, or reprice a period."
+    help = "Verify the ledger (exit code 1 and what is wrong), export it, rebuild totals, or reprice a period."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -26,6 +28,8 @@ class Command(BaseCommand):
         out.add_argument("--format", choices=["jsonl"], default="jsonl")
         out.add_argument("--since", type=moment, help="Only what came in since this date or time.")
 
+        again = actions.add_parser("rebuild", help="Count daily totals anew, and replace those that are off.")
+        again.add_argument("--day", type=date.fromisoformat, help="Only this day; else all that have their details.")
         again = actions.add_parser("reprice", help="Reckon a period with today's prices; only --apply books anything.")
         again.add_argument("--since", type=moment, required=True, help="From this date or time on,")
         again.add_argument("--until", type=moment, required=True, help="and before this one.")
@@ -36,7 +40,26 @@ class Command(BaseCommand):
         again.add_argument("--apply", action="store_true", help="Book the differences as adjustments.")
 
     def handle(self, *, action: str, **options: Any) -> None:
-        {"verify": self._verify, "export": self._export, "reprice": self._reprice}[action](options)
+        actions = {
+            "verify": self._verify,
+            "export": self._export,
+            "rebuild": self._rebuild,
+            "reprice": self._reprice,
+        }
+        actions[action](options)
+
+    def _rebuild(self, options: dict[str, Any]) -> None:
+        days = [options["day"]] if options["day"] else rebuild.days()
+        count = 0
+        for day in days:
+            try:
+                found = rebuild.rebuild(day)
+            except RebuildRefused as refused:
+                raise CommandError(str(refused)) from refused
+            count += bool(found)
+            for difference in found:
+                self.stdout.write(difference)
+        self.stdout.write(f"{len(days)} days counted, {count} replaced.")
 
     def _reprice(self, options: dict[str, Any]) -> None:
         since, until, unpriced = (options[name] for name in ("since", "until", "unpriced"))
