@@ -14,11 +14,14 @@ from django.utils import timezone
 from accounts.models import DailyTotal, KeyRequest, LedgerQuarantine
 from accounts.money import usd
 from accounts.store import books
+from proxy.errors import Unavailable
+from proxy.surfaces.gateway import current
 from routing.models import Revision
 
 UNPRICED_DAYS = 7
 DAYS_DRAWN = 14
 BAR = 80
+BACKLOG = 5_000  # rows; the housekeeper moves that many in a few seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +114,14 @@ def _waiting() -> Card:
 
 
 def _journal(folder: Path) -> Card:
-    """Files of journals: one for each live process, more until those of dead ones are read in."""
-    files = list(folder.glob("*.sqlite3*")) if folder.is_dir() else []
-    size = sum(file.stat().st_size for file in files if file.is_file())
-    count = sum(file.name.endswith(".sqlite3") for file in files)
-    return Card("Journals of this host", str(count), f"{size / 1e6:,.1f} MB on disk")
+    """Rows that wait for the main database here, and, by their locks, how many of this host write journals."""
+    journals = len(list(folder.glob("*.lock"))) if folder.is_dir() else 0
+    hint = f"{journals} journal{'' if journals == 1 else 's'} on this host"
+    try:
+        waiting = current().journal.backlog()
+    except Unavailable:
+        return Card("Journal backlog", "unknown", hint)
+    return Card("Journal backlog", f"{waiting:,}", f"rows wait in this process; {hint}", warn=waiting > BACKLOG)
 
 
 def _quarantine() -> Card:

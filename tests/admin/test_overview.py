@@ -1,6 +1,7 @@
 """The first page of the admin: today's figures, for those who may see them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
@@ -8,7 +9,10 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
+from accounts.ledger.journal import Journal
 from accounts.models import DailyTotal, LedgerQuarantine
+from proxy.surfaces.gateway import install
+from tests.accounts.making import entry
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +24,7 @@ def page(user: User) -> str:
 
 def test_it_shows_what_today_looks_like(settings: Settings, tmp_path: Path) -> None:
     settings.JOURNAL_DIR = tmp_path
-    (tmp_path / "host-1-a.sqlite3").write_bytes(b"x" * 2_500_000)
+    (tmp_path / "host-1-a.lock").touch()
     day = timezone.localdate()
     DailyTotal.objects.create(
         day=day, team="a", provider="p", model="m", requests=1200, failed=6, cached=200, cost_nano=12_345_000_000
@@ -35,14 +39,26 @@ def test_it_shows_what_today_looks_like(settings: Settings, tmp_path: Path) -> N
         ("Failed or cut today", "6"),
         ("Models without a price", "1"),
         ("Key requests waiting", "1"),
-        ("Journals of this host", "1"),
+        ("Journal backlog", "unknown"),
         ("Ledger rows in quarantine", "some"),
     ]:
         assert f"<h3>{title}</h3> <strong>{value}</strong>" in text, title
     assert "groq/llama" in text
-    assert "2.5 MB on disk" in text
+    assert "1 journal on this host" in text
 
 
 def test_it_shows_figures_only_to_those_who_may_see_them() -> None:
     assert "Spent today" in page(rows.person("vera", "viewer"))
     assert "<h3>" not in page(rows.person("lea", "team-lead"))
+
+
+def test_it_warns_of_rows_that_wait_for_the_database(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, cap_bytes=64 * 1024 * 1024)
+    for number in range(6_000):
+        journal.settle(entry(id=f"id-{number}", status="settled"))
+    install(SimpleNamespace(journal=journal))  # type: ignore[arg-type]
+    try:
+        assert 'ql-warn"> <h3>Journal backlog</h3> <strong>6,000</strong>' in page(rows.root())
+    finally:
+        install(None)
+        journal.close()
