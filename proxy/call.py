@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 
+from accounts.budgets.purse import Reservation
 from accounts.keys import Grant
 from accounts.ledger.entry import Entry
 from accounts.prices import Usage
@@ -43,6 +44,7 @@ class Call:
     unkept: tuple[str, ...] = ()  # tags that are not kept
     authorization: str = ""  # the caller's own, for a provider that wants it; never a key of ours
     carried: tuple[tuple[str, str], ...] = ()  # headers that go to a target of the caller's own dialect unchanged
+    reservation: Reservation | None = None  # on the budgets that the call counts on
     passing: "Passing | None" = None  # set where nothing is translated, see proxy.native
 
     @property

@@ -10,6 +10,8 @@
   x MethodNotAllowed            405
   x TooLarge                    413
   x UnsupportedMedia            415
+  x OverBudget                  429  it may cost more than a budget has left
+  x BudgetUnavailable           503  nobody knows what a budget has left
   x Unavailable                 503  journal full, database gone, shutting down
   x UpstreamError               502  one target failed; another may be tried
     + UpstreamRefused           as sent  the provider blames the request: no other target is tried
@@ -23,7 +25,11 @@ Codes and types are those of OpenAI; see reliability conventions in docs/api.md.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from accounts.money import usd
 
 MESSAGE_LIMIT = 1500  # characters; an error body stays below 2 KiB
 
@@ -91,15 +97,12 @@ class ModelNotFound(GatewayError):
 
 
 class ModelUnpriced(GatewayError):
-    """The team pays for models with a price only, and none of the targets has one."""
+    """None of the targets has a price, and the team, or a hard budget, demands one."""
 
     status, code = 403, "model_unpriced"
 
-    def __init__(self, model: str) -> None:
-        super().__init__(
-            f"The model {model[:64]!r} has no price yet, and your team may use only models that have one.",
-            param="model",
-        )
+    def __init__(self, model: str, *, why: str = "your team may use only models that have one") -> None:
+        super().__init__(f"The model {model[:64]!r} has no price yet, and {why}.", param="model")
 
 
 class MethodNotAllowed(GatewayError):
@@ -118,6 +121,40 @@ class TooLarge(GatewayError):
 
 class UnsupportedMedia(GatewayError):
     status, code = 415, "unsupported_media_type"
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Which budget refuses a call, and why. Nano-USD; `left_nano` is None where it would tell of others' spending."""
+
+    scope: str
+    window: str
+    limit_nano: int
+    left_nano: int | None
+    needed_nano: int
+    resets_at: datetime | None
+
+
+class OverBudget(GatewayError):
+    """The call may cost more than a budget has left. The message names amounts, and nobody else's."""
+
+    status, code = 429, "insufficient_quota"
+
+    def __init__(self, over: Over) -> None:
+        self.over = over
+        left = "" if over.left_nano is None else f" Left are ${usd(over.left_nano)}."
+        again = "" if over.resets_at is None else f" It begins anew at {over.resets_at.isoformat()}."
+        super().__init__(
+            f"This call may cost up to ${usd(over.needed_nano)}, more than is left of the budget of the {over.scope}"
+            f" ({WINDOWS[over.window]}, ${usd(over.limit_nano)}).{left}{again}"
+        )
+
+
+WINDOWS = {"day": "for a day", "week": "for a week", "month": "for a month", "total": "in total"}
+
+
+class BudgetUnavailable(GatewayError):
+    status, code, retry_after = 503, "budget_unavailable", 1
 
 
 class Unavailable(GatewayError):

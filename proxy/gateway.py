@@ -11,12 +11,14 @@ from typing import Any
 
 import orjson
 
+from accounts.budgets.purse import Purse
 from accounts.keys import Grant, may_use
 from accounts.ledger.entry import Attempt, Entry
+from accounts.ledger.ids import uuid7
 from accounts.ledger.journal import Journal
 from accounts.prices import Book, Usage
+from proxy import admission, forward, settle, tags, tokens, ways
 from proxy import chat as chats
-from proxy import forward, settle, tags, tokens, ways
 from proxy.attempts import first_success
 from proxy.cache import Cache
 from proxy.call import STOPPING, Call, Reply
@@ -54,6 +56,7 @@ class Gateway:
     health: Health
     counters: Counters
     requests: RequestLog
+    purse: Purse = field(default_factory=lambda: Purse(lambda: uuid7(time.time())))
     chain: Proceed | None = None  # the stages around `dispatch`, see proxy/pipeline.py
     tag_names: frozenset[str] = frozenset()  # tags that are kept on records
     origin: str = ""  # names this process in rows that several processes write
@@ -99,6 +102,8 @@ class Gateway:
                 tags.note(call, self.tag_names)
             return await (self.chain or self.dispatch)(call)
         except Unavailable:
+            if call.reservation is not None and not call.entry.attempts:
+                self.purse.void(call.reservation)
             raise  # nothing could be written, so nothing was sent
         except GatewayError as error:
             if call.entry.status == "open":
@@ -141,6 +146,8 @@ class Gateway:
             targets = settle.with_price(self, call, targets)
         if not targets:
             raise UpstreamError("No target of this route is in use.", status=503, code="no_target", retry_after=5)
+        if self.purse.table is not None:
+            targets = await admission.reserve(self, call, targets)
         if (passing := call.passing) is not None:
             return await first_success(targets, lambda target: native.attempt(self, call, passing, target))
         return await first_success(targets, lambda target: self._attempt(call, target))

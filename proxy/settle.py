@@ -36,7 +36,7 @@ def open_attempt(gateway: "Gateway", call: Call, target: Target) -> Attempt:
         # Recovery after a crash prices an open attempt by this, see accounts.ledger.recover.
         cost_status="free" if call.free or _is_free(target) else "none",
         started_at=gateway.clock(),
-        service_tier=_tier_asked(call),
+        service_tier=tier_asked(call),
     )
     if call.passing is not None and call.passing.operation.per_request:
         attempt.usage, attempt.usage_source = {"requests": 1}, "estimated"  # whatever becomes of it, it was one
@@ -135,6 +135,8 @@ def close(
         gateway.journal.settle(entry)
     except JournalUnavailable as cause:
         raise Unavailable(LEDGER_DOWN) from cause
+    if call.reservation is not None:
+        gateway.purse.settle(call.reservation, entry.cost_nano)
     gateway.counters.settled(entry)
     gateway.requests.write(entry)
 
@@ -160,7 +162,7 @@ def cost_of(call: Call) -> int | None:
     return None if call.entry.cost_status == "unpriced" else call.entry.cost_nano
 
 
-def _tier_asked(call: Call) -> str:
+def tier_asked(call: Call) -> str:
     """Return the service tier that the request names, in the words of OpenAI, Gemini or Anthropic."""
     asked = call.asked.body
     if asked.get("speed") == "fast":

@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.ledger.recover import pricing
-from accounts.store import books, keys, ledger, marks, prices, reprice
+from accounts.store import books, budgets, keys, leases, ledger, marks, prices, reprice
 from accounts.store.books import Books
 from proxy import store as cached
 from proxy.gateway import Gateway
@@ -25,11 +25,12 @@ CACHE_WRITES = 200  # new answers written down a second; what comes beyond that 
 RELOAD_SECONDS = 60.0  # tables whose rows may change are read again after this long, changed or not
 
 
-def chores(gateway: Gateway) -> list[Chore]:
-    """Return what meets the database. The first five judge it and fill the tables, before the first request."""
+def chores(gateway: Gateway, held: leases.Leases) -> list[Chore]:
+    """Return what meets the database. The first six judge it and fill the tables, before the first request."""
     known = Reload(marks.of_keys, lambda: _load_keys(gateway))
     book = Reload(marks.of_prices, lambda: _load_prices(gateway), at_least_each=float("inf"))
     table = Reload(routes.mark, lambda: _load_routes(gateway))
+    limits = Reload(marks.of_budgets, lambda: _load_budgets(gateway))
     writer = cached.Writer(gateway.cache, origin=gateway.origin)
     kept = Books(gateway.origin, keep_days=settings.LEDGER_RETENTION_DAYS, rest=lambda: time.sleep(REST))
     return [
@@ -37,11 +38,15 @@ def chores(gateway: Gateway) -> list[Chore]:
         Chore("loading keys", known, every=0.5),
         Chore("loading prices", book, every=0.5),
         Chore("loading the routing table", table, every=0.5),
-        Chore("noting when the tables were read", lambda: _tables_read(gateway, known, book, table), every=0.5),
+        Chore("loading budgets", limits, every=0.5),
+        Chore("noting when the tables were read", lambda: _tables_read(gateway, known, book, table, limits), every=0.5),
         Chore("publishing what was scheduled", lambda: routes.publish_due(), every=0.25),
         Chore("reading cache entries", writer.read, every=1.0),
-        Chore("draining the journal", lambda: _drain(gateway), every=0.25, at_exit=True),
+        Chore("draining the journal", lambda: _drain(gateway, held), every=0.25, at_exit=True),
+        Chore("keeping leases of budgets", held.keep, every=0.25),
+        Chore("giving leases of budgets back", held.leave, every=float("inf"), at_exit=True, due=float("inf")),
         Chore("adopting journals of dead processes", lambda: _adopt(gateway), every=5.0),
+        Chore("reaping leases of dead processes", lambda: leases.reap(settings.JOURNAL_DIR), every=2.0),
         Chore("writing cache entries", lambda: _write_cache(gateway, writer), every=1.0, at_exit=True),
         Chore("keeping the books", kept.turn, every=1.0),
         Chore("showing how the books stand", lambda: _show_books(gateway), every=30.0),
@@ -95,6 +100,10 @@ def _load_prices(gateway: Gateway) -> None:
     gateway.book = prices.load_book()
 
 
+def _load_budgets(gateway: Gateway) -> None:
+    gateway.purse.table = budgets.load_table()
+
+
 def _load_routes(gateway: Gateway) -> None:
     gateway.snapshot = routes.load_snapshot()
 
@@ -103,10 +112,11 @@ def _tables_read(gateway: Gateway, *tables: Reload) -> None:
     gateway.tables_read_at = min(table.read_at for table in tables)
 
 
-def _drain(gateway: Gateway) -> None:
+def _drain(gateway: Gateway, held: leases.Leases) -> None:
     for _ in range(BATCHES):
         if ledger.drain(gateway.journal, BATCH) < BATCH:
             return
+        held.answer()
         time.sleep(REST)
 
 

@@ -29,12 +29,24 @@ class Chore:
 
 
 class Housekeeper:
-    """Runs `chores` in their order, each when it is due, until stopped. `ready` is set after the first round."""
+    """Runs `chores` in their order, each when it is due, until stopped. `ready` is set after the first round.
 
-    def __init__(self, chores: Sequence[Chore], *, name: str = "housekeeper", beat: float = 0.1) -> None:
+    `urgent` is what somebody may be waiting for: it runs between chores, and at once after `call`.
+    """
+
+    def __init__(
+        self,
+        chores: Sequence[Chore],
+        *,
+        name: str = "housekeeper",
+        beat: float = 0.1,
+        urgent: Callable[[], object] = lambda: None,
+    ) -> None:
         self._chores = chores
+        self._urgent = Chore("answering what calls wait for", urgent)
         self._beat = beat
-        self._stop = threading.Event()
+        self._stop = False
+        self._called = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.ready = threading.Event()
         self.last_round = time.monotonic()
@@ -42,9 +54,14 @@ class Housekeeper:
     def start(self) -> None:
         self._thread.start()
 
+    def call(self) -> None:
+        """Have what is urgent done now. From any thread."""
+        self._called.set()
+
     def stop(self, *, seconds: float = 10.0) -> None:
         """Finish the round, do what is to be done at exit, and end the thread."""
-        self._stop.set()
+        self._stop = True
+        self._called.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
 
@@ -53,6 +70,7 @@ class Housekeeper:
         for chore in self._chores:
             if chore.at_exit if leaving else time.monotonic() >= chore.due:
                 self._do(chore)
+            self._do(self._urgent)
         self.last_round = time.monotonic()
 
     def _do(self, chore: Chore) -> None:
@@ -72,8 +90,12 @@ class Housekeeper:
         _step_back()
         self.round()
         self.ready.set()
-        while not self._stop.wait(self._beat):
-            self.round()
+        while not self._stop:
+            if self._called.wait(self._beat):
+                self._called.clear()
+                self._do(self._urgent)
+            if not self._stop:
+                self.round()
         self.round(leaving=True)
         connections.close_all()
 

@@ -17,6 +17,7 @@ from django.utils.module_loading import import_string
 from accounts.keys import KeyRejected, admit
 from accounts.ledger.journal import Journal, JournalUnavailable
 from accounts.prices import Book
+from accounts.store.leases import Leases
 from proxy.cache import Cache
 from proxy.counters import Counters
 from proxy.errors import GatewayError, NotAuthenticated
@@ -33,7 +34,7 @@ from routing.health import Health
 from routing.snapshot import build
 
 START_SECONDS = 60.0
-TABLES = 5  # of the database's chores, the first that have to be done
+TABLES = 6  # of the database's chores, the first that have to be done
 STOP_SECONDS = 5.0
 # Nothing below these without a key.
 KEYED = (b"/v1/", b"/v1beta/", b"/proxy", b"/openai/", b"/anthropic/", b"/gemini/", b"/groq/")
@@ -82,8 +83,10 @@ def start(worker_index: int = 0) -> None:
         gateway = build_gateway()
     except (JournalUnavailable, ImportError) as error:
         raise SystemExit(f"qlite cannot start: {error}") from None
-    database = chores(gateway)
-    keeper = Housekeeper(database)
+    held_leases = Leases(gateway.purse, gateway.journal, gateway.clock)
+    database = chores(gateway, held_leases)
+    keeper = Housekeeper(database, urgent=held_leases.answer)
+    gateway.purse.wake = keeper.call
     _keepers.extend(
         (keeper, Housekeeper(local_chores(gateway), name="journal"), Housekeeper(log_chores(gateway), name="log"))
     )

@@ -25,8 +25,6 @@ CODE = re.compile(r"[a-z]+(?:_[a-z]+)*")
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"^(?: {4}|\t)(.+)$", re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
-# Goes with `insufficient_quota`, which nothing raises before there are budgets.
-NOT_SENT_YET = {"x-should-retry"}
 # Folders that stand on one person's machine only.
 OF_A_MACHINE = re.compile(r"(?<![\w.])/(?:home|root|Users|work|tmp)/|[A-Z]:\\\\")
 
@@ -150,7 +148,7 @@ def test_it_documents_every_header_of_ours() -> None:
     sent = set(re.findall(r'b"(x-(?!content)[a-z-]+)"', (ROOT / "proxy" / "surfaces" / "answers.py").read_text()))
     named = set(re.findall(r"`(x-[a-z-]+)[^`]*`", text(ROOT / "docs" / "api.md").lower()))
     assert {"x-qlite-id", "x-cache"} <= sent
-    assert sorted(sent - named - NOT_SENT_YET) == []
+    assert sorted(sent - named) == []
 
 
 def test_it_documents_every_metric() -> None:

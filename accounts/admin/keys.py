@@ -15,6 +15,7 @@ from accounts.admin.base import ModelAdmin, ModelForm, badge
 from accounts.admin.fields import LinesField, UsdField, short_usd
 from accounts.keys import Minted, mint
 from accounts.models import ApiKey
+from accounts.store import budgets
 
 LIVE, OFF, EXPIRED, TEAM_OFF = "live", "disabled", "expired", "team disabled"
 
@@ -28,6 +29,11 @@ class KeyForm(ModelForm):
     monthly_budget_nano = UsdField(
         required=False, label="Monthly budget", help_text="US dollars a calendar month. Empty: no budget of its own."
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is not None:
+            self.initial["monthly_budget_nano"] = self.instance.monthly_budget_nano
 
     class Meta:
         model = ApiKey
@@ -87,6 +93,9 @@ class ApiKeyAdmin(ModelAdmin):
         elif "disabled" in form.changed_data:
             _mark(obj, obj.disabled, request)
         super().save_model(request, obj, form, change)
+        if "monthly_budget_nano" in form.changed_data:
+            amount = form.cleaned_data["monthly_budget_nano"]
+            budgets.set_monthly(obj, amount, by=request.user.get_username())
 
     def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
         """Answer the form itself with the secret: it is in no message, no session and no history."""
@@ -107,9 +116,14 @@ class ApiKeyAdmin(ModelAdmin):
     def shown_key(self, key: ApiKey) -> str:
         return key.shown
 
-    @admin.display(description="Monthly budget", ordering="monthly_budget_nano")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).prefetch_related("budgets")
+        return rows
+
+    @admin.display(description="Monthly budget")
     def budget(self, key: ApiKey) -> str:
-        return "none" if key.monthly_budget_nano is None else f"${short_usd(key.monthly_budget_nano)}"
+        amount = key.monthly_budget_nano
+        return "none" if amount is None else f"${short_usd(amount)}"
 
     @badge("State", {LIVE: "success", OFF: "danger", EXPIRED: "warning", TEAM_OFF: "danger"})
     def state(self, key: ApiKey) -> str:

@@ -81,6 +81,8 @@ class Entry:
     latency_us: int | None = None
     first_token_us: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    reserved_nano: int = 0  # on its budgets, while it was open
+    leases: list[str] = field(default_factory=list)  # of budgets, that its cost counts against
 
 
 def totals(entry: Entry) -> None:

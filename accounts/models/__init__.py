@@ -1,5 +1,6 @@
 """The rows of the accounts room: who may call, at what price, and what was spent."""
 
+from accounts.models.budgets import Budget, BudgetAlert, BudgetLease
 from accounts.models.keys import ApiKey, KeyRequest
 from accounts.models.ledger import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord, TagTotal
 from accounts.models.prices import Price
@@ -11,6 +12,9 @@ __all__ = [
     "Adjustment",
     "ApiKey",
     "AttemptRecord",
+    "Budget",
+    "BudgetAlert",
+    "BudgetLease",
     "DailyTotal",
     "KeyRequest",
     "LedgerDay",

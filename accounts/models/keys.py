@@ -17,7 +17,6 @@ class ApiKey(orm.Model):
     label = orm.CharField(max_length=200)
     owner = orm.CharField(max_length=200, blank=True)
     models = orm.JSONField(default=list, blank=True, help_text="Names or patterns with one *; empty allows all.")
-    monthly_budget_nano = orm.BigIntegerField(null=True, blank=True, help_text="Nano-USD a calendar month.")
     expires_at = orm.DateTimeField(null=True, blank=True)
     disabled = orm.BooleanField(default=False)
     disabled_at = orm.DateTimeField(null=True, blank=True, editable=False)
@@ -39,6 +38,14 @@ class ApiKey(orm.Model):
     def shown(self) -> str:
         """The key as it may be printed: its public part and the last four characters."""
         return f"sk-ql_{self.id8}…{self.last4}"
+
+    @property
+    def monthly_budget_nano(self) -> int | None:
+        """What it may spend in a calendar month, in nano-USD: its own budget, see `accounts.models.budgets`."""
+        for budget in self.budgets.all():
+            if budget.active and budget.window == "month" and not budget.route and budget.team_id is None:
+                return int(budget.amount_nano)
+        return None
 
     def disable(self, by: str) -> None:
         """Refuse the key from now on. Disabling twice keeps the first author and time."""

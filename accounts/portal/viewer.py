@@ -39,7 +39,7 @@ class Viewer:
 
     @property
     def keys(self) -> QuerySet[ApiKey]:
-        every = ApiKey.objects.select_related("team")
+        every = ApiKey.objects.select_related("team").prefetch_related("budgets")
         return every if self.approves else every.filter(team__in=self.team_ids)
 
     @property

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from accounts import keys
 from accounts.keys import Grant, Minted
 from accounts.models import ApiKey, Team
+from accounts.store import budgets
 
 
 def load_keys() -> dict[str, Grant]:
@@ -29,6 +30,7 @@ def load_keys() -> dict[str, Grant]:
     return {digest: _grant(*rest) for digest, *rest in rows.iterator()}
 
 
+@transaction.atomic
 def make_key(
     team: Team,
     label: str,
@@ -49,10 +51,11 @@ def make_key(
         label=label,
         owner=owner,
         models=list(models),
-        monthly_budget_nano=monthly_budget_nano,
         expires_at=expires_at,
         created_by=by,
     )
+    if monthly_budget_nano is not None:
+        budgets.set_monthly(row, monthly_budget_nano, by=by)
     return row, minted
 
 

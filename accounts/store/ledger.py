@@ -17,7 +17,7 @@ from django.db.backends.utils import CursorWrapper
 from accounts.ledger.journal import Journal
 from accounts.ledger.recover import Orphan, orphans, pricing, recover
 from accounts.models import AttemptRecord, LedgerQuarantine, RequestRecord
-from accounts.store import totals
+from accounts.store import leases, totals
 from accounts.store.prices import load_book
 from accounts.store.rows import ATTEMPT, LARGEST, REQUEST, Body, Row, attempt_row, read, request_row, stamp_for
 
@@ -114,6 +114,7 @@ def _save(cursor: CursorWrapper, raws: list[bytes]) -> None:
     _insert(cursor, REQUESTS, REQUEST, totals.tally(rows, sums))
     _insert(cursor, ATTEMPTS, ATTEMPT, attempts)
     totals.add(cursor, sums)
+    leases.drained(cursor, bodies.values())
 
 
 def _there(cursor: CursorWrapper, ids: list[str]) -> set[str]:

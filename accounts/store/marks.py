@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection, models
 
-from accounts.models import ApiKey, Price, Team
+from accounts.models import ApiKey, Budget, Price, Team
 
 # Transactions may commit in another order than their times say. A late one is noticed while it is among this many.
 NEWEST = 32
@@ -22,6 +22,7 @@ def _newest_of(model: type[models.Model], column: str, counted: str = "*") -> st
 
 TEAMS, KEYS = _newest_of(Team, "updated_at"), _newest_of(ApiKey, "updated_at")
 PRICES = _newest_of(Price, "id", counted="approved_at")
+BUDGETS = _newest_of(Budget, "updated_at")
 
 
 def of_keys() -> Mark:
@@ -30,6 +31,11 @@ def of_keys() -> Mark:
     `QuerySet.update` is noticed only where it sets `updated_at`.
     """
     return _ask(TEAMS), _ask(KEYS)
+
+
+def of_budgets() -> Mark:
+    """Return a value that differs from the last one when a budget was added, changed or deleted; as for keys."""
+    return _ask(BUDGETS), _ask(TEAMS)
 
 
 def of_prices() -> Mark:

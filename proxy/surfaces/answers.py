@@ -7,9 +7,10 @@ import orjson
 from django.conf import settings
 from django.http import HttpResponse
 
+from accounts.money import usd
 from proxy.call import Chunks, Reply
 from proxy.delivery import cost_text
-from proxy.errors import GatewayError, Unavailable
+from proxy.errors import GatewayError, Over, OverBudget, Unavailable
 from proxy.settle import cost_of
 from proxy.surfaces.request import GatewayRequest
 
@@ -26,7 +27,8 @@ EXPOSED = (
     b"x-qlite-id, x-request-id, x-provider, x-cache, x-request-cost, x-tokens-saved, x-error-origin, x-qlite-target,"
     b" x-qlite-attempts, x-qlite-ignored, retry-after, x-ratelimit-limit-requests, x-ratelimit-limit-tokens,"
     b" x-ratelimit-remaining-requests, x-ratelimit-remaining-tokens, x-ratelimit-reset-requests,"
-    b" x-ratelimit-reset-tokens"
+    b" x-ratelimit-reset-tokens, x-budget-scope, x-budget-window, x-budget-limit, x-budget-needed, x-budget-left,"
+    b" x-budget-reset"
 )
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
@@ -118,6 +120,8 @@ def failed(request: GatewayRequest, error: GatewayError) -> Answer:
         pairs.append((b"www-authenticate", b"Bearer"))
     if error.code == "insufficient_quota":
         pairs.append((b"x-should-retry", b"false"))
+    if isinstance(error, OverBudget):
+        pairs += budget_pairs(error.over, request.received_at)
     if (allow := getattr(error, "allow", None)) is not None:
         pairs.append((b"allow", allow.encode()))
     if request.call is not None and not isinstance(error, Unavailable):
@@ -129,6 +133,22 @@ def failed(request: GatewayRequest, error: GatewayError) -> Answer:
         pairs.append((b"x-provider", safe(request.call.entry.attempts[-1].provider)))
     said = error.body() if request.dialect is None else request.dialect.error(error, request.client_id)
     return Answer(error.status, marked(request, pairs), orjson.dumps(said))
+
+
+def budget_pairs(over: Over, now: float) -> Headers:
+    """Which budget refused the call, what is left of it, and when it begins anew. US dollars."""
+    pairs = [
+        (b"x-budget-scope", over.scope.encode()),
+        (b"x-budget-window", over.window.encode()),
+        (b"x-budget-limit", usd(over.limit_nano).encode()),
+        (b"x-budget-needed", usd(over.needed_nano).encode()),
+    ]
+    if over.left_nano is not None:
+        pairs.append((b"x-budget-left", usd(over.left_nano).encode()))
+    if over.resets_at is not None:
+        pairs.append((b"x-budget-reset", over.resets_at.isoformat().encode()))
+        pairs.append((b"retry-after", b"%d" % max(1, over.resets_at.timestamp() - now)))
+    return pairs
 
 
 def as_json(request: GatewayRequest, value: Any, status: int = 200) -> Answer:

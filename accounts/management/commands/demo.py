@@ -16,6 +16,7 @@ from accounts.ledger.recover import pricing
 from accounts.models import ApiKey, KeyRequest, Membership, RequestRecord, Team
 from accounts.money import NANO_PER_USD
 from accounts.store.adjust import adjust
+from accounts.store.budgets import set_monthly
 from accounts.store.ledger import BATCH, known, save_entries
 from accounts.store.prices import load_book, seed
 from accounts.store.requests import submit
@@ -65,11 +66,12 @@ class Command(BaseCommand):
             "label": caller.label,
             "owner": caller.owner,
             "models": sorted({served.model for served in caller.models}),
-            "monthly_budget_nano": caller.budget_usd * NANO_PER_USD,
             "created_by": AUTHOR,
             "last_used_at": RequestRecord.objects.filter(key_id=caller.key_id).values_list("at", flat=True).first(),
         }
-        ApiKey.objects.get_or_create(id8=caller.key_id, defaults=made)
+        key, new = ApiKey.objects.get_or_create(id8=caller.key_id, defaults=made)
+        if new:
+            set_monthly(key, caller.budget_usd * NANO_PER_USD, by=AUTHOR)
 
     def _corrections(self) -> None:
         """Two corrections, so that there is something to see of how they are booked."""

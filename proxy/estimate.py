@@ -1,0 +1,188 @@
+"""What a call may cost at most: reserved on its budgets before a provider is called.
+
+Of the prompt no tokens are counted: a token of text is at least one byte, so the body's bytes are never too few.
+Pictures and sounds inside it are taken for what a provider makes of them at most. Of the answer it is what the caller
+allows; where he says nothing, DEFAULT_OUTPUT. What a provider adds by itself (pages found by a search, earlier turns
+that it has kept) cannot be known before.
+"""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from accounts.prices import Book, Usage
+from accounts.rates import STANDARD
+from proxy import settle
+from proxy.errors import ModelUnpriced
+from routing.snapshot import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from proxy.call import Call
+
+DEFAULT_OUTPUT = 4096  # tokens of an answer whose length the caller leaves open
+DEFAULT_OUTPUT_OF = {"anthropic": 20_480}  # by kind: our translation allows as much where the model thinks
+MOST_OUTPUT = 1_000_000  # no model says more, whatever is asked
+FLOOR_NANO = 10_000_000  # one cent: for what is metered by other units than tokens, or not at all
+PICTURE_TOKENS = 50_000  # the most that any provider counts for one
+IMAGE_TOKENS = 8192  # of one that is made
+SPOKEN_TOKENS = 4  # for each byte of a text that is read aloud
+SECOND_BYTES = 1000  # of speech, however well it is compressed
+SOUND_BYTES_PER_TOKEN = 8  # of base64; it is far more in truth
+SMALL = 16_384  # bytes: bodies up to here are not searched for pictures
+PICTURES = ("/9j/", "iVBORw0KGgo", "R0lGOD", "data:image/")
+SOUNDS = ("UklGR", "SUQz", "//", "T2dnUw", "ZkxhQ", "data:audio/")
+MAX_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample")
+_ELSEWHERE = re.compile(
+    rb'"(?:image_url|file_id|file_?[uU]ri|file_url)"\s*:\s*[{"]|"type"\s*:\s*"(?:url|file)"'
+)  # what a provider fetches by itself
+WHY = "a budget that must not be overspent applies to this call"
+Priced = tuple[list[Target], int]
+
+
+def most(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Priced:
+    """Return the targets whose price is known, and the most that the call may cost at them, in nano-USD.
+
+    One answer at the dearest of them, and at every other the prompt of an attempt that failed and is billed all the
+    same. Raises ModelUnpriced where no target has a price.
+    """
+    operation = call.passing.operation if call.passing is not None else None
+    name = operation.name if operation is not None else call.asked.operation
+    if name == "count_tokens":
+        return list(targets), 0
+    if operation is not None and not operation.counted:
+        return _unmetered(book, call, targets, at)
+    prompt, answers, tier = prompt_bound(call), _choices(call.asked.body), settle.tier_asked(call)
+    priced, dearest, failed = [], 0, 0
+    for target in targets:
+        output = 0 if name == "embeddings" else _output(call.asked.body, target.provider.kind) * answers
+        cost = _dearest(book, target, _classes(prompt, output, call.asked.raw), at, tier)
+        if cost is None:
+            continue
+        priced.append(target)
+        dearest = max(dearest, cost)
+        if len(targets) > 1:
+            failed = max(failed, _dearest(book, target, [Usage(input=len(call.asked.raw))], at) or 0)
+    if not priced:
+        raise ModelUnpriced(call.asked.model, why=WHY)
+    return priced, dearest + failed * (len(priced) - 1)
+
+
+def prompt_bound(call: "Call") -> int:
+    """Return more tokens than any provider counts for the prompt."""
+    raw = call.asked.raw
+    fetched = len(_ELSEWHERE.findall(raw)) * PICTURE_TOKENS if b"image" in raw or b"file" in raw else 0
+    if len(raw) <= SMALL:
+        return len(raw) + fetched
+    saved = 0
+    for text in _strings(call.asked.body):
+        if len(text) > SMALL // 4:
+            saved += len(text) - _media(text)
+    return len(raw) - saved + fetched
+
+
+def _unmetered(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Priced:
+    """What is not paid by the token we can see: the price of its own units, and not less than FLOOR_NANO."""
+    if call.passing is not None and call.passing.method in settle.HARMLESS:
+        return list(targets), 0
+    named = call.entry.model_asked == call.asked.model
+    priced = [each for each in targets if _is_free(each) or not named or _has_price(book, each, at)]
+    if not priced:
+        raise ModelUnpriced(call.asked.model, why=WHY)
+    if all(map(_is_free, priced)):
+        return priced, 0
+    ways = _own_units(call)
+    costs = [_dearest(book, target, [way], at) for target in priced for way in ways] if named else []
+    return priced, max([FLOOR_NANO, *(cost for cost in costs if cost is not None)])
+
+
+def _own_units(call: "Call") -> list[Usage]:
+    """The units in which such a call may be billed, each with more of them than there will be."""
+    size, operation = len(call.asked.raw), call.passing.operation if call.passing is not None else None
+    if operation is None or not operation.per_request:
+        return [Usage(input=size)]
+    if operation.makes == "image_output":
+        count = _whole(call.asked.body.get("n")) or 1
+        return [Usage(requests=count), Usage(input=size, image_output=count * IMAGE_TOKENS)]
+    if operation.makes == "audio_output":
+        return [Usage(requests=1), Usage(input=size, audio_output=size * SPOKEN_TOKENS)]
+    return [Usage(requests=1), Usage(seconds=size // SECOND_BYTES + 1), Usage(searches=1), Usage(input=size)]
+
+
+def _has_price(book: Book, target: Target, at: float) -> bool:
+    return book.has(target.provider.name, target.provider.kind, target.model, at=at, free=_is_free(target))
+
+
+def _classes(prompt: int, output: int, raw: bytes) -> list[Usage]:
+    """The ways in which so many tokens may be counted, of which the dearest is to be expected."""
+    ways = [Usage(input=prompt, output=output)]
+    if b"cache_control" in raw:
+        ways += [Usage(cache_write=prompt, output=output), Usage(cache_write_1h=prompt, output=output)]
+    ways.append(Usage(input=prompt, reasoning=output))
+    if b"audio" in raw:
+        ways.append(Usage(audio_input=prompt, audio_output=output))
+    return ways
+
+
+def _dearest(book: Book, target: Target, ways: "Iterable[Usage]", at: float, tier: str = STANDARD) -> int | None:
+    """Return the largest of what these would cost, None where one of them has no price."""
+    provider, dearest = target.provider, 0
+    for usage in ways:
+        for each in {STANDARD, tier}:
+            charge = book.charge(
+                provider.name, provider.kind, target.model, usage, at=at, free=_is_free(target), service_tier=each
+            )
+            if charge.status == "unpriced":
+                return None
+            dearest = max(dearest, charge.cost_nano)
+    return dearest
+
+
+def _is_free(target: Target) -> bool:
+    return target.provider.free or target.provider.kind == "stub"
+
+
+def _output(body: dict[str, Any], kind: str) -> int:
+    """Tokens of one answer: the caller's own limit, in whichever dialect, or the default."""
+    config = body.get("generationConfig", body.get("generation_config"))
+    said = [_whole(body.get(name)) for name in MAX_NAMES]
+    if isinstance(config, dict):
+        said += [_whole(config.get("maxOutputTokens")), _whole(config.get("max_output_tokens"))]
+    given = max(said)
+    return min(given, MOST_OUTPUT) if given else DEFAULT_OUTPUT_OF.get(kind, DEFAULT_OUTPUT)
+
+
+def _choices(body: dict[str, Any]) -> int:
+    """How many answers are made: choices of each prompt."""
+    config = body.get("generationConfig", body.get("generation_config"))
+    choices = [1, _whole(body.get("n")), _whole(body.get("best_of"))]
+    if isinstance(config, dict):
+        choices += [_whole(config.get("candidateCount")), _whole(config.get("candidate_count"))]
+    prompts = body.get("prompt")
+    many = len(prompts) if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int) else 1
+    return max(choices) * many
+
+
+def _whole(value: Any) -> int:
+    return value if type(value) is int and value > 0 else 0
+
+
+def _media(text: str) -> int:
+    """Tokens of a long string: of a picture or a sound in base64 far fewer than its letters."""
+    if text.startswith(PICTURES):
+        return min(len(text), PICTURE_TOKENS)
+    if text.startswith(SOUNDS):
+        return len(text) // SOUND_BYTES_PER_TOKEN
+    return len(text)
+
+
+def _strings(value: Any) -> "Iterable[str]":
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, dict):
+            left.extend(each.values())
+        elif isinstance(each, list):
+            left.extend(each)
