@@ -2,6 +2,7 @@
 
 # mypy: disable-error-code="no-untyped-call"
 import asyncio
+import importlib
 import inspect
 import logging
 import socket
@@ -79,7 +80,9 @@ class HardenedServer(Server):  # type: ignore[misc]
         self.abandoned = Deadlines(config.abandon_seconds, _give_up)
         self._stop_at = self._arrive_by = float("inf")
         self._cancelled = False
-        self._sockets = _websockets(self) if config.websockets else None
+        self._sockets: WebSockets | None = None  # made when the first of them comes
+        self._upgrades: list[tuple[Channel, Head, bytes]] = []
+        self._loading: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._port: ListeningPort | None = None
 
@@ -94,8 +97,6 @@ class HardenedServer(Server):  # type: ignore[misc]
             self._port.accepts_a_turn = SHARED_ACCEPTS
         self._port.startListening()
         self.loop.call_later(TICK_SECONDS, self._tick)
-        if self._sockets is not None:
-            self._sockets.watch()
         cast(Any, reactor).run(installSignalHandlers=False)
 
     # Requests
@@ -117,10 +118,36 @@ class HardenedServer(Server):  # type: ignore[misc]
             self._end_if_done()
 
     def upgrade(self, channel: Channel, head: Head, rest: bytes) -> None:
-        """Hand the connection over to the WebSocket protocol."""
-        if self._sockets is None:
+        """Hand the connection over to the WebSocket protocol.
+
+        The first one waits for it: Autobahn takes 14 MB and a third of a second, which only those pay who want it.
+        """
+        if not self.config.websockets:
             raise refusals.bad_request("WebSockets are not served here.")
-        self._sockets.take(channel, head, rest)
+        if self._sockets is not None:
+            self._sockets.take(channel, head, rest)
+            return
+        channel.transport.stopReading()
+        self._upgrades.append((channel, head, rest))
+        self._loading = self._loading or self.loop.create_task(self._load_websockets())
+
+    async def _load_websockets(self) -> None:
+        """Import what WebSockets need, in a thread, and take those who wait for it."""
+        module = await asyncio.to_thread(importlib.import_module, "qlite_site.server.websockets")
+        self._sockets = sockets = module.WebSockets(self)
+        sockets.watch()
+        upgrades, self._upgrades = self._upgrades, []
+        for channel, head, rest in upgrades:
+            if channel in self.channels:
+                channel.transport.startReading()
+                try:
+                    sockets.take(channel, head, rest)
+                except refusals.Refused as refused:
+                    channel.refuse(refused, head)
+
+    def create_application(self, protocol: Any, scope: Scope) -> Any:
+        """Start the app on a WebSocket; Daphne asks for this at the handshake."""
+        return self._sockets.enter(protocol, scope) if self._sockets is not None else None
 
     def forget(self, channel: Channel) -> None:
         """A connection is closed, or no longer ours."""
@@ -166,8 +193,6 @@ class HardenedServer(Server):  # type: ignore[misc]
             self._port.stopListening()
         for channel in list(self.channels):
             channel.leave()
-        if self._sockets is not None:
-            self._sockets.leave()
         self._end_if_done()
 
     def cancel(self) -> None:
@@ -183,6 +208,7 @@ class HardenedServer(Server):  # type: ignore[misc]
             if exchange.task is not None:
                 exchange.task.cancel("server_shutting_down")
         if self._sockets is not None:
+            self._sockets.leave()
             self._sockets.cancel()
 
     def _refuse_arrivals(self) -> None:
@@ -209,12 +235,6 @@ class HardenedServer(Server):  # type: ignore[misc]
         except Exception:
             logger.exception("on_stop failed")
         cast(Any, reactor).stop()
-
-
-def _websockets(server: HardenedServer) -> "WebSockets":
-    from qlite_site.server.websockets import WebSockets  # 14 MB, which only those pay who want it
-
-    return WebSockets(server)
 
 
 def _give_up(exchange: Exchange) -> None:

@@ -6,15 +6,12 @@ from types import ModuleType
 from typing import Any
 
 
-def import_daphne(*, websockets: bool) -> None:
+def import_daphne() -> None:
     """Import `daphne.server`, which installs the reactor on an event loop of the current policy.
 
-    Without WebSockets it comes without Autobahn and, since TLS ends at the proxy in front, without pyOpenSSL (Twisted
-    does without where the import fails). Both can still be imported afterwards.
+    It comes without Autobahn, which the first WebSocket imports, and, since TLS ends at the proxy in front, without
+    pyOpenSSL (Twisted does without where the import fails). Both can still be imported afterwards.
     """
-    if websockets:
-        importlib.import_module("daphne.server")
-        return
     importlib.import_module("daphne")
     placeholder = ModuleType("daphne.ws_protocol")
     vars(placeholder)["WebSocketFactory"] = None

@@ -32,7 +32,7 @@ READ_BYTES = 64 * 1024
 HIGH_WATER_BYTES = 64 * 1024
 # How much unsent data the kernel may hold for a reader that has stopped; without it, up to 4 MB each.
 KERNEL_UNSENT_BYTES = 128 * 1024
-_TCP_CLOSE = 7  # linux/tcp.h, the first byte of tcp_info
+_TCP_CLOSE, _TCP_CLOSE_WAIT = 7, 8  # linux/tcp.h, the first byte of tcp_info
 
 
 class Turn:
@@ -185,9 +185,16 @@ class Connection(tcp.Server):
         No event tells so while we do not read (a client that sent too far ahead, or closed its side), nor when a reset
         comes together with data: libuv stops polling at the error, and the one read it grants gets the data.
         """
+        return self._state() == _TCP_CLOSE
+
+    def left_by_peer(self) -> bool:
+        """Return whether the client has given the connection up, or its side of it."""
+        return self._state() in {_TCP_CLOSE, _TCP_CLOSE_WAIT}
+
+    def _state(self) -> int:
         if sys.platform != "linux":
-            return False
-        return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_CLOSE
+            return 0
+        return self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
 
     # A reader that has stopped
 

@@ -1,7 +1,7 @@
-"""WebSockets, when switched on: connections are handed to Daphne's own protocol, with our way to stop.
+"""WebSockets, when switched on: connections are handed to Daphne's protocol (talk.py), with our way to stop.
 
-From the upgrade on everything is Daphne's (`WebSocketProtocol`, `Server.create_application`, the sweep that reaps what
-has ended), except that the sweep survives an exception and that SIGTERM says goodbye (close code 1001).
+The sweep that reaps what has ended is like Daphne's, but survives an exception. SIGTERM lets them go on for the time
+that requests have too, then says goodbye (close code 1001).
 """
 
 import asyncio
@@ -12,7 +12,9 @@ from daphne.utils import INVALID_HEADER_VALUE_BYTES  # type: ignore[import-untyp
 from daphne.ws_protocol import WebSocketFactory  # type: ignore[import-untyped]
 
 from qlite_site.server import refusals
+from qlite_site.server.config import Message, Scope
 from qlite_site.server.head import Head
+from qlite_site.server.talk import Inbox, Talk
 
 if TYPE_CHECKING:
     from qlite_site.server.channel import Channel
@@ -30,13 +32,17 @@ class WebSockets:
     def __init__(self, front: "HardenedServer") -> None:
         self._front = front
         front.connections = {}
+        # The client's part of the handshake is over before we come in: how long the app may take is known by `abandon`.
+        front.websocket_connect_timeout = front.config.abandon_seconds
         front.ws_factory = self._factory = WebSocketFactory(front, server="")
+        self._factory.protocol = Talk
         self._factory.setProtocolOptions(
             autoPingTimeout=front.ping_timeout,
             allowNullOrigin=True,  # whose pages may connect is for the app to say, as with stock Daphne
-            openHandshakeTimeout=front.websocket_handshake_timeout,
-            maxMessagePayloadSize=front.websocket_max_message_size,
-            maxFramePayloadSize=front.websocket_max_frame_size,
+            openHandshakeTimeout=0,
+            failByDrop=False,  # so that a client reads why
+            maxMessagePayloadSize=front.config.max_request_bytes,
+            maxFramePayloadSize=front.config.max_request_bytes,
         )
 
     def take(self, channel: "Channel", head: Head, rest: bytes) -> None:
@@ -50,10 +56,26 @@ class WebSockets:
         protocol._raw_query_string = head.target.partition(b"?")[2]
         self._front.forget(channel)
         channel.transport.hand_to(protocol)
+        protocol.begin(self._front)
         # Daphne would let this header rewrite the script name.
         lines = [b"%b: %b\r\n" % pair for pair in head.headers if pair[0] != b"daphne-root-path"]
         request = b"%b %b HTTP/1.1\r\n%b\r\n" % (head.method.encode(), head.target, b"".join(lines))
         protocol.dataReceived(request + rest)
+
+    def enter(self, protocol: Talk, scope: Scope) -> Inbox:
+        """Start the app on a connection whose handshake has come."""
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.3"}
+        scope["extensions"] = {"websocket.http.response": {}, "qlite.hangup": {"watch": protocol.watch}}
+        inbox = Inbox(protocol)
+
+        async def send(message: Message) -> None:
+            if "disconnected" not in self._front.connections.get(protocol, {"disconnected": True}):
+                protocol.handle_reply(dict(message))
+                await protocol.room()
+
+        task = self._front.loop.create_task(self._front.application(scope, inbox.get, send))
+        self._front.connections[protocol]["application_instance"] = task
+        return inbox
 
     def any(self) -> bool:
         return bool(self._front.connections)
@@ -65,7 +87,8 @@ class WebSockets:
         for protocol, details in list(self._front.connections.items()):
             try:
                 self._reap(protocol, details)
-                protocol.check_timeouts()
+                if "disconnected" not in details:
+                    protocol.look_alive()
             except Exception:
                 logger.exception("the server failed on a WebSocket")
                 protocol.transport.abort()
@@ -95,7 +118,7 @@ class WebSockets:
             protocol.handle_exception(error)
 
     def leave(self) -> None:
-        """The server is stopping: tell every client to come back elsewhere."""
+        """The time to drain is over: tell every client to come back elsewhere."""
         for protocol in list(self._front.connections):
             if protocol.state == protocol.STATE_OPEN:
                 protocol.sendCloseFrame(code=GOING_AWAY)  # `sendClose` takes only codes for applications

@@ -37,7 +37,7 @@ def run(config: ServerConfig, listening: socket.socket, index: int, *, parent: i
     import uvloop
 
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    import_daphne(websockets=config.websockets)  # installs the reactor, on the loop that is policy now
+    import_daphne()  # installs the reactor, on the loop that is policy now
     from qlite_site.server.hardened import HardenedServer
 
     server = HardenedServer(config, config.app())

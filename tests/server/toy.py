@@ -197,18 +197,48 @@ async def die(scope: Any, receive: Any, send: Any, ask: dict[str, int]) -> None:
     os._exit(3)
 
 
+async def start_refusal(send: Any) -> None:
+    headers = [(b"content-type", b"application/json"), (b"retry-after", b"3")]
+    await send({"type": "websocket.http.response.start", "status": 429, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": b'{"error":{"code":"later"}}'})
+
+
+async def flood(send: Any) -> None:
+    """Send up to 64 MiB, noting how far it came."""
+    events.append(0)
+    for sent in range(64):
+        events[-1] = sent
+        await send({"type": "websocket.send", "bytes": b"x" * 2**20})
+
+
 async def talk(scope: Any, receive: Any, send: Any) -> None:
     """Echo what comes over a WebSocket; fail, leave or reject when asked to."""
     assert (await receive())["type"] == "websocket.connect"
+    scope["extensions"]["qlite.hangup"]["watch"](lambda: events.append("hangup"))
     if scope["path"] == "/reject":
         await send({"type": "websocket.close"})
         return
-    await send({"type": "websocket.accept"})
+    if scope["path"] == "/refuse":
+        await start_refusal(send)
+        return
+    headers = [(b"x-told", b"yes")]
+    await send({"type": "websocket.accept", "headers": headers, "subprotocol": (scope["subprotocols"] or [None])[0]})
+    if scope["path"] == "/busy":
+        await asyncio.sleep(30)
+    if scope["path"] == "/flood":
+        await flood(send)
+        return
     while (message := await receive())["type"] == "websocket.receive":
+        if message.get("bytes") is not None:
+            await send({"type": "websocket.send", "bytes": message["bytes"]})
+            continue
         if message["text"] == "fail":
             raise ValueError("boom in a websocket")
         if message["text"] == "leave":
             return
+        if message["text"] == "dismiss":
+            await send({"type": "websocket.close", "code": 1008, "reason": "enough"})
+            continue
         told = [message["text"], scope["path"], scope["root_path"], scope["query_string"].decode(), scope["client"][0]]
         await send({"type": "websocket.send", "text": json.dumps(told)})
     events.append(["websocket", message["code"]])
