@@ -17,16 +17,18 @@ from typing import Any, Self
 
 import orjson
 
-from loadtest.upstream import faults, parse, shapes
+from loadtest.upstream import faults, parse, realtime, shapes
 from loadtest.upstream.answer import Answer, Plan, Script, compile_answer
 from loadtest.upstream.connection import Connection
 from loadtest.upstream.faults import Asked
 from loadtest.upstream.hit import Hit, find_nonce
 from loadtest.upstream.timers import Timers
+from loadtest.upstream.websocket import Socket, Talk, model_of
 
-__all__ = ["Answer", "Hit", "MockServer", "in_thread"]
+__all__ = ["Answer", "Hit", "MockServer", "Socket", "in_thread"]
 
 CHAT = "/v1/chat/completions"
+REALTIME = "/realtime"  # what the path of a WebSocket ends in
 MODELS = ("bench-model", "ok", "gpt-4o-mini")
 KEPT_PLANS = 512
 
@@ -56,6 +58,8 @@ class MockServer:
         self._record = record
         self._journal_path = journal
         self._journal = -1
+        self.sockets: list[Socket] = []  # every WebSocket so far
+        self._talks: dict[str, Talk] = {}
         self._open: set[Connection] = set()
         self._running = 0
         self._scripts: dict[str, list[Script]] = {}
@@ -79,6 +83,12 @@ class MockServer:
         """
         self._scripts[model] = list(answers)
 
+    def talk(self, model: str, talk: Talk | None) -> None:
+        """Let `talk` play the provider in sessions with `model`; None: the usual one again."""
+        self._talks.pop(model, None)
+        if talk is not None:
+            self._talks[model] = talk
+
     async def start(self) -> Self:
         """Listen; with port 0 on a free one."""
         if self._journal_path is not None:
@@ -94,6 +104,8 @@ class MockServer:
         self._server.close()
         for connection in list(self._open):
             connection.close()
+        for socket in self.sockets:
+            socket.end()
         await self._server.wait_closed()
         # One turn of the loop for the connections to say good-bye.
         await asyncio.sleep(0)
@@ -132,6 +144,19 @@ class MockServer:
         self._running += 1
         return hit, plan
 
+    def upgrade(self, request: parse.Request) -> tuple[Hit, Talk] | None:
+        """Take a WebSocket's handshake, unless a script for its path has another answer."""
+        path = parse.first_line(request.head)[1]
+        if not path.partition("?")[0].endswith(REALTIME) or self._scripts.get(path.partition("?")[0]):
+            return None
+        hit = self._note(request)
+        hit.model, hit.status, hit.stream = model_of(path), 101, True
+        self._running += 1
+        return hit, self._talks.get(hit.model, realtime.talk)
+
+    def talking(self, socket: Socket) -> None:
+        self.sockets.append(socket)
+
     def ended(self, hit: Hit) -> None:
         self._running -= 1
         if self._journal >= 0:
@@ -154,7 +179,7 @@ class MockServer:
 
     def _plan(self, hit: Hit) -> Plan:
         if self._scripts:
-            for name in (hit.model, hit.path, "*"):
+            for name in (hit.model, hit.path, hit.path.partition("?")[0], "*"):
                 if self._scripts.get(name):
                     return compile_answer(self._scripted(name, hit))
         if hit.path != CHAT or hit.method != "POST":

@@ -26,7 +26,6 @@ from proxy.counters import Counters
 from proxy.delivery import Delivery
 from proxy.dialects.base import Asked
 from proxy.errors import BadRequest, CannotSay, GatewayError, ModelNotFound, Unavailable, UpstreamError
-from proxy.native import send as native
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Outgoing
 from proxy.requestlog import RequestLog
@@ -149,7 +148,7 @@ class Gateway:
         if self.purse.table is not None:
             targets = await admission.reserve(self, call, targets)
         if (passing := call.passing) is not None:
-            return await first_success(targets, lambda target: native.attempt(self, call, passing, target))
+            return await first_success(targets, lambda target: passing.attempt(self, call, target))
         return await first_success(targets, lambda target: self._attempt(call, target))
 
     async def _count_here(self, call: Call) -> Reply:

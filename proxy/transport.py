@@ -23,8 +23,19 @@ from routing.address import AddressRefused, check_ip
 
 READ_BYTES = 256 * 1024  # what one connection may hold unread before the provider is told to wait
 KEEPALIVE_SECONDS = 15.0
+PING_SECONDS = 30.0
+GOODBYE_SECONDS = 0.5  # for the other side of a WebSocket to take ours
+DECLINED_BYTES = 64 * 1024  # more of a refused handshake's answer is not read
 NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 SKIPPED = frozenset({"User-Agent", "Accept-Encoding", "Accept"})
+
+
+class Declined(Exception):
+    """A provider answered a WebSocket's handshake with anything but 101."""
+
+    def __init__(self, status: int, headers: httpx.Headers, body: bytes) -> None:
+        super().__init__(f"the handshake was answered with status {status}")
+        self.status, self.headers, self.body = status, headers, body
 
 
 class ForbiddenAddress(httpx.ConnectError):
@@ -154,6 +165,37 @@ class Body(httpx.AsyncByteStream):
             self._response.close()
 
 
+class Wire:
+    """An open WebSocket to a provider."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        connection = socket._response.connection
+        self._transport = connection.transport if connection is not None else None
+        self.protocol = socket.protocol
+
+    async def receive(self) -> aiohttp.WSMessage:
+        """Return the next message, or how it ended: CLOSE with a code, CLOSED without, ERROR."""
+        return await self._socket.receive()
+
+    async def send(self, data: str | bytes) -> None:
+        """Send a message, and wait while too much waits to be read. Raises OSError once it is closed."""
+        if isinstance(data, str):
+            await self._socket.send_str(data)
+        else:
+            await self._socket.send_bytes(data)
+
+    async def close(self, code: int) -> None:
+        """Say goodbye, but not to one who does not listen."""
+        try:
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                await self._socket.close(code=code)
+        except (TimeoutError, OSError):
+            pass
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._transport.abort()
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Sends httpx requests over one aiohttp session. Belongs to the loop that first uses it.
 
@@ -202,10 +244,62 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         )
         return self._session
 
+    async def connect(
+        self,
+        url: str,
+        pairs: tuple[tuple[str, str], ...],
+        *,
+        protocols: tuple[str, ...],
+        patience: dict[str, float],
+        max_bytes: int,
+    ) -> Wire:
+        """Open a WebSocket. Raises Declined where the provider answers with another status, TransportError otherwise.
+
+        A message longer than `max_bytes` ends it. A provider that stops answering pings is given up.
+        """
+        session = self._session or self._open()
+        # A session of its own, since aiohttp has a handshake's timeouts nowhere else, and follows redirects.
+        handshake = aiohttp.ClientSession(
+            connector=session.connector,
+            connector_owner=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            timeout=_timeouts(patience.get("connect"), patience.get("read")),
+            middlewares=(_only_upgrades,),
+            skip_auto_headers=SKIPPED,
+        )
+        try:
+            socket = await handshake.ws_connect(
+                _address(url, self._rule),
+                headers=CIMultiDict(pairs),
+                protocols=protocols,
+                max_msg_size=max_bytes,
+                heartbeat=PING_SECONDS,
+            )
+            return Wire(socket)
+        except Declined:
+            raise
+        except (aiohttp.ClientError, TimeoutError, OSError, AddressRefused) as error:
+            raise mapped(error) from error
+        finally:
+            handshake.detach()
+
     async def aclose(self) -> None:
         if self._session:
             await self._session.close()
             self._session = None
+
+
+async def _only_upgrades(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Raise Declined, before anybody follows a redirect, unless the handshake succeeds."""
+    answer = await handler(request)
+    if answer.status == 101:
+        return answer
+    try:
+        body = await answer.content.read(DECLINED_BYTES)
+    finally:
+        answer.close()
+    raise Declined(answer.status, httpx.Headers(list(answer.raw_headers)), body)
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,18 @@ from proxy import limits
 from proxy.errors import UpstreamError, UpstreamLost, UpstreamTimeout, UpstreamUnreachable
 from proxy.providers.base import Adapter, Outgoing
 from proxy.providers.stub import StubTransport
-from proxy.transport import AiohttpTransport, Body, ForbiddenAddress, Inbound, Outbound, Passed, Rule, set_read_timeout
+from proxy.transport import (
+    AiohttpTransport,
+    Body,
+    Declined,
+    ForbiddenAddress,
+    Inbound,
+    Outbound,
+    Passed,
+    Rule,
+    Wire,
+    set_read_timeout,
+)
 from routing.snapshot import Provider, Target
 
 ERROR_BYTES = 64 * 1024  # more of an error answer is not read
@@ -84,6 +95,21 @@ class Upstream:
             raise translated(error, provider.name) from error
         set_read_timeout(response, patience.idle)
         return response
+
+    async def connect(self, target: Target, out: Outgoing, adapter: Adapter, *, protocols: tuple[str, ...]) -> Wire:
+        """Open a WebSocket to `target`. Whoever gets it closes it. Raises UpstreamError; then nothing was billed."""
+        provider, patience = target.provider, self.timeouts(target.provider)
+        wait = {"connect": patience.connect, "read": patience.first_byte}
+        try:
+            return await self._transport(provider).connect(
+                out.url, out.headers, protocols=protocols, patience=wait, max_bytes=self._max_bytes
+            )
+        except Declined as declined:
+            raise adapter.error(declined.status, declined.headers, declined.body, target) from None
+        except httpx.TransportError as error:
+            failure = translated(error, provider.name)
+            failure.billable = False
+            raise failure from error
 
     async def read(self, response: httpx.Response, provider: Provider) -> bytes:
         """Return the whole body and give the connection back."""

@@ -8,7 +8,7 @@ from proxy.dialects.embeddings import Embeddings
 from proxy.dialects.messages import Messages
 from proxy.dialects.minimal import Minimal
 from proxy.dialects.responses import Responses
-from proxy.surfaces import chat, gemini, models, native, status
+from proxy.surfaces import chat, gemini, models, native, realtime, status
 
 # The older API: the URL says whether it streams, and a model need not be named.
 MINIMAL = {"model": settings.DEFAULT_MODEL}
@@ -39,6 +39,7 @@ urlpatterns = [
     path("v1/audio/transcriptions", native.operation("audio/transcriptions")),
     path("v1/audio/translations", native.operation("audio/translations")),
     path("v1/moderations", native.operation("moderations", model="omni-moderation-latest")),
+    path("v1/realtime", realtime.without_upgrade),
     path("v1/rerank", native.operation("rerank")),
     re_path(r"^(?P<before>openai)/(?P<version>v1)/(?P<path>.+)$", native.own_api("openai")),
     re_path(r"^(?P<before>anthropic)/(?P<version>v1)/(?P<path>.+)$", native.own_api("anthropic")),

@@ -19,6 +19,7 @@ from django.http.request import split_domain_port, validate_host
 
 from qlite_site import wiring
 from qlite_site.handler import GatewayHandler
+from qlite_site.live.routing import application as live
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -39,13 +40,16 @@ class Application:
         self._hosts: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in {"http", "websocket"}:
             raise ValueError(f"{scope['type']} is not served here")
         wiring.ensure_started()
         if not self._host_allowed(scope):
-            await _refuse_host(send)
+            await _refuse_host(send, scope["type"])
             return
         scope["root_path"] = settings.FORCE_SCRIPT_NAME or ""
+        if scope["type"] == "websocket":
+            await live(scope, receive, send)
+            return
         path = scope["path"]
         if path == "/" and _is_browser(scope):
             await self._pages(scope, receive, send)
@@ -72,11 +76,12 @@ def _is_browser(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
-async def _refuse_host(send: Send) -> None:
+async def _refuse_host(send: Send, kind: str) -> None:
     body = wiring.error_body(400, "invalid_host", "This host name is not in QLITE_ALLOWED_HOSTS.", b"/")
     headers = wiring.error_headers()
-    await send({"type": "http.response.start", "status": 400, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    answer = "websocket.http.response" if kind == "websocket" else "http.response"
+    await send({"type": f"{answer}.start", "status": 400, "headers": headers})
+    await send({"type": f"{answer}.body", "body": body})
 
 
 application = Application()

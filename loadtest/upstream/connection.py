@@ -10,6 +10,7 @@ from typing import Protocol, cast
 from loadtest.upstream import parse
 from loadtest.upstream.answer import Piece, Plan
 from loadtest.upstream.hit import Hit
+from loadtest.upstream.websocket import Socket, Talk, accept
 
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
@@ -18,6 +19,8 @@ class Desk(Protocol):
     """Where a connection takes its plans from and reports to."""
 
     def receive(self, request: parse.Request) -> tuple[Hit, Plan]: ...
+    def upgrade(self, request: parse.Request) -> tuple[Hit, Talk] | None: ...
+    def talking(self, socket: Socket) -> None: ...
     def opened(self, connection: "Connection") -> None: ...
     def closed(self, connection: "Connection") -> None: ...
     def ended(self, hit: Hit) -> None: ...
@@ -74,12 +77,34 @@ class Connection(asyncio.Protocol):
             return
         del self._buffer[: request.size]
         self._need = 0
+        if b"\r\nupgrade: websocket" in request.head.lower() and self._upgrade(request):
+            return
         self._close = request.close
         hit, plan = self._desk.receive(request)
         self._hit, self._plan = hit, plan
         self._head = b"" if plan.head is None else b"%s%s\r\n\r\n" % (plan.head, hit.request_id.encode())
         self._pieces: Iterator[Piece] = iter(plan.pieces)
         self._play()
+
+    def _upgrade(self, request: parse.Request) -> bool:
+        taken = self._desk.upgrade(request)
+        if taken is None:
+            return False
+        hit, talk = taken
+        headers = {name.lower(): value for name, value in parse.header_lines(request.head)}
+        offered = headers.get("sec-websocket-protocol", "").partition(",")[0].strip()
+        self._transport.write(accept(headers["sec-websocket-key"], offered))
+        socket = Socket(hit, self._transport, lambda: self._leave(hit))
+        self._transport.set_protocol(socket)
+        self._desk.talking(socket)
+        socket.begin(talk)
+        socket.data_received(bytes(self._buffer))
+        return True
+
+    def _leave(self, hit: Hit) -> None:
+        hit.ended = True
+        self._desk.ended(hit)
+        self._desk.closed(self)
 
     def _play(self) -> None:
         """Write what comes next. Each piece leaves in its own turn of the loop, so in its own system call."""

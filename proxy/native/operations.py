@@ -12,6 +12,7 @@ from proxy.dialects.messages import Messages
 from proxy.dialects.openai_chat import OpenAIChat
 from proxy.dialects.responses import Responses
 
+NAMELESS = "-"  # stands where a call names no model
 OPENAI, ANTHROPIC, GEMINI = "openai", "anthropic", "gemini"
 FAMILIES = {"openai": OPENAI, "groq": OPENAI, "anthropic": ANTHROPIC, "gemini": GEMINI}
 

@@ -10,9 +10,9 @@ from proxy.chat import refuse_forbidden
 from proxy.dialects import checks
 from proxy.dialects.base import Asked
 from proxy.errors import BadRequest, ModelNotFound, NotAllowed, NotFound
-from proxy.native import address, form
+from proxy.native import address, form, send
 from proxy.native.form import Field
-from proxy.native.operations import OPENAI, Operation
+from proxy.native.operations import NAMELESS, OPENAI, Operation
 from proxy.native.shapes import Shape
 from proxy.providers import azure
 from proxy.providers.anthropic import VERSION
@@ -20,9 +20,8 @@ from proxy.providers.base import Outgoing
 from routing.snapshot import Match, Provider, Route, Snapshot, Target
 
 if TYPE_CHECKING:
-    from proxy.call import Call
-
-NAMELESS = "-"  # stands where a call names no model
+    from proxy.call import Call, Reply
+    from proxy.gateway import Gateway
 
 
 @dataclass(slots=True)
@@ -60,6 +59,10 @@ class Passing:
             call.entry.prompt_bytes = 0  # what was sent says nothing about tokens
         call.match = self._match(call.grant, snapshot, model)
         call.entry.route = call.match.route.name
+
+    async def attempt(self, gateway: "Gateway", call: "Call", target: Target) -> "Reply":
+        """Send to `target`. Raises UpstreamError where there is no answer to hand on."""
+        return await send.attempt(gateway, call, self, target)
 
     def outgoing(self, target: Target) -> Outgoing:
         """Return the request for `target`: the caller's bytes, with another model only where the route says so."""

@@ -16,7 +16,7 @@ from proxy.errors import UpstreamError
 from proxy.native import metering
 from proxy.native.array import ArrayWatcher
 from proxy.native.flow import Flow, FlowDelivery
-from proxy.native.passing import NAMELESS, Passing
+from proxy.native.operations import NAMELESS
 from proxy.native.usage import Gleaner
 from proxy.providers import ADAPTERS
 from proxy.upstream import without_private
@@ -24,6 +24,7 @@ from routing.snapshot import Target
 
 if TYPE_CHECKING:
     from proxy.gateway import Gateway
+    from proxy.native.passing import Passing
 
 # Of a provider's headers only what clients act on. Its id of the request comes under another name than ours.
 RELAYED = frozenset((b"content-type", b"content-disposition", b"request-id", b"retry-after", b"retry-after-ms"))
@@ -41,7 +42,7 @@ class PassedReply(Reply):
     error: UpstreamError | None = None
 
 
-async def attempt(gateway: "Gateway", call: Call, passing: Passing, target: Target) -> Reply:
+async def attempt(gateway: "Gateway", call: Call, passing: "Passing", target: Target) -> Reply:
     """Send to `target`. Raises UpstreamError where there is no answer to hand on."""
     out = passing.outgoing(target)
     if call.authorization:
@@ -61,7 +62,7 @@ async def attempt(gateway: "Gateway", call: Call, passing: Passing, target: Targ
 
 
 async def _refused(
-    gateway: "Gateway", call: Call, passing: Passing, opened: Attempt, target: Target, response: httpx.Response
+    gateway: "Gateway", call: Call, passing: "Passing", opened: Attempt, target: Target, response: httpx.Response
 ) -> Reply:
     """Hand on an error of the provider's as it is, unless it is our trouble: credential, redirect, a route's target."""
     status, provider = response.status_code, target.provider
@@ -81,7 +82,7 @@ async def _refused(
 
 
 async def _answered(
-    gateway: "Gateway", call: Call, passing: Passing, opened: Attempt, target: Target, response: httpx.Response
+    gateway: "Gateway", call: Call, passing: "Passing", opened: Attempt, target: Target, response: httpx.Response
 ) -> Reply:
     headers, operation = response.headers, passing.operation
     if headers.get("content-encoding", "identity") != "identity":
@@ -108,7 +109,7 @@ async def _answered(
 
 
 def _flow(
-    gateway: "Gateway", call: Call, passing: Passing, target: Target, response: httpx.Response, kind: str
+    gateway: "Gateway", call: Call, passing: "Passing", target: Target, response: httpx.Response, kind: str
 ) -> Flow:
     operation = passing.operation
     events = kind == "text/event-stream"

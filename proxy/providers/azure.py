@@ -12,7 +12,7 @@ from proxy.providers.base import Outgoing
 from proxy.providers.openai import PATHS, OpenAI
 from routing.snapshot import Provider, Target
 
-WITHOUT_DEPLOYMENT = ("responses", "models")  # in the older form too the model stands in the body
+WITHOUT_DEPLOYMENT = ("responses", "models", "realtime")  # in the older form too the model stands in the body
 
 
 class Azure(OpenAI):

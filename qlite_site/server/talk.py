@@ -53,20 +53,21 @@ class Talk(WebSocketProtocol):  # type: ignore[misc]
         self._front = front
         self._room: list[asyncio.Future[None]] = []
         self._refusal: tuple[int, list[tuple[bytes, bytes]]] | None = None
-        self._hung_up: Callable[[], object] | None = None
+        self._hung_up: Callable[[int], object] | None = None
         self.transport.produce_for(self)
 
     # From the app
 
-    def watch(self, hung_up: Callable[[], object]) -> None:
-        """Call `hung_up` when the client leaves, whatever messages of its the app has not taken yet."""
+    def watch(self, hung_up: Callable[[int], object]) -> None:
+        """Call `hung_up` with the code as soon as the client leaves, whatever of its the app has not taken yet."""
         self._hung_up = hung_up
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         kind = message["type"]
-        if kind == "websocket.send" and self.state == self.STATE_OPEN:
+        if kind == "websocket.send" and self.state != self.STATE_CONNECTING:
             text = message.get("text")
-            self.sendMessage(message.get("bytes") or b"" if text is None else text.encode(), isBinary=text is None)
+            if self.state == self.STATE_OPEN:
+                self.sendMessage(message.get("bytes") or b"" if text is None else text.encode(), isBinary=text is None)
         elif kind == "websocket.accept":
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in message.get("headers", ())}
             self.serverAccept((message.get("subprotocol"), headers))
@@ -135,7 +136,7 @@ class Talk(WebSocketProtocol):  # type: ignore[misc]
         self.full = False
         self._let_in()
         if self._hung_up is not None:
-            self._front.loop.call_soon(self._hung_up)
+            self._front.loop.call_soon(self._hung_up, code)
         if self in self._front.connections:
             super().onClose(wasClean, code, reason)
 

@@ -71,7 +71,8 @@ class WebSockets:
         async def send(message: Message) -> None:
             if "disconnected" not in self._front.connections.get(protocol, {"disconnected": True}):
                 protocol.handle_reply(dict(message))
-                await protocol.room()
+                if message["type"] == "websocket.send":
+                    await protocol.room()
 
         task = self._front.loop.create_task(self._front.application(scope, inbox.get, send))
         self._front.connections[protocol]["application_instance"] = task

@@ -214,7 +214,7 @@ async def flood(send: Any) -> None:
 async def talk(scope: Any, receive: Any, send: Any) -> None:
     """Echo what comes over a WebSocket; fail, leave or reject when asked to."""
     assert (await receive())["type"] == "websocket.connect"
-    scope["extensions"]["qlite.hangup"]["watch"](lambda: events.append("hangup"))
+    scope["extensions"]["qlite.hangup"]["watch"](lambda code: events.append("hangup"))
     if scope["path"] == "/reject":
         await send({"type": "websocket.close"})
         return

@@ -48,6 +48,7 @@ class Command(BaseCommand):
             drain_seconds=settings.DRAIN_SECONDS,
             # A plain call whose caller has left is paid for by now: it may take as long as any other.
             abandon_seconds=settings.FIRST_BYTE_TIMEOUT,
+            websockets=True,
             root_path=settings.FORCE_SCRIPT_NAME or "",
         )
         try:

@@ -1,0 +1,1 @@
+"""WebSockets, by Channels: which address leads to which consumer."""
