@@ -95,11 +95,17 @@ class Price:
     nano_per_million: Mapping[str, int]
     tiers: tuple[Tier, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
-    steps: Steps = field(init=False, repr=False, compare=False)
+    own: bool = True  # set by finance, not taken from a list
+    # Compiled when it is first used: of a whole price list most are never asked for.
+    _steps: Steps | None = field(default=None, init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        steps = compiled(UNITS, rate_of, self.nano_per_million, self.tiers, self.services)
-        object.__setattr__(self, "steps", steps)
+    @property
+    def steps(self) -> Steps:
+        if self._steps is None:
+            steps = compiled(UNITS, rate_of, self.nano_per_million, self.tiers, self.services)
+            object.__setattr__(self, "_steps", steps)
+            return steps
+        return self._steps
 
     def step(self, usage: Usage, service_tier: str = STANDARD) -> Step:
         """Return the rates for an answer of this size in this service tier."""
@@ -157,6 +163,15 @@ def charged(price: Price, usage: Usage, service_tier: str = STANDARD) -> Charge:
     return Charge(price.id, "priced", total, shared_out(UNITS, products, step.per, total))
 
 
+def _first_of(found: Sequence[Price]) -> Price | None:
+    """Of prices in force, the most specific first, return finance's own; a lone * for any provider steps back."""
+    own = next((each for each in found if each.own), None)
+    listed = next((each for each in found if not each.own), None)
+    if own is None or (own.model == "*" and not own.provider):
+        return listed or own
+    return own
+
+
 class Book:
     """All price versions, looked up by provider, kind, model and time. Replaced whole when a price is added."""
 
@@ -175,8 +190,9 @@ class Book:
     def find(self, provider: str, kind: str, model: str, at: float) -> Price | None:
         """Return the price in force at `at` (epoch seconds), or None where there is none.
 
-        The most specific wins: this provider over this kind over any, an exact name over a pattern, a long pattern
-        over a short one; of its versions the newest that has taken effect.
+        What finance has set wins over what a list says, except a lone * for any provider, which means all that has no
+        price otherwise. Then the most specific wins: this provider over this kind over any, an exact name over a
+        pattern, a long pattern over a short one; of its versions the newest that has taken effect.
         """
         asked = (provider, kind, model)
         found = self._found.get(asked)
@@ -214,14 +230,16 @@ class Book:
     def _look_up(self, provider: str, kind: str, model: str, at: float) -> tuple[float, float, Price | None]:
         """Return the price and the span of time in which this answer holds."""
         since, until = -FOREVER, FOREVER
+        found: list[Price] = []
         for key in self._candidates(provider, kind, model):
             versions = self._versions[key]
             place = bisect_right(versions, at, key=attrgetter("effective_from"))
             if place < len(versions):
                 until = min(until, versions[place].effective_from)
             if place:
-                return max(since, versions[place - 1].effective_from), until, versions[place - 1]
-        return since, until, None
+                since = max(since, versions[place - 1].effective_from)
+                found.append(versions[place - 1])
+        return since, until, _first_of(found)
 
     def _candidates(self, provider: str, kind: str, model: str) -> Iterable[tuple[str, str, str]]:
         for scope in dict.fromkeys([(provider, kind), (provider, ""), ("", kind), ("", "")]):

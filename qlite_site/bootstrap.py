@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 
 from accounts.models import Team
-from accounts.store import keys, prices, roles
+from accounts.store import keys, pricelists, roles
 from routing import store as routes
 from routing.models import Revision
 
@@ -50,7 +50,7 @@ class FirstStart:
 def first_start(environ: Mapping[str, str] = os.environ) -> FirstStart:
     """Create what a new installation needs. Does nothing, and returns nothing, where there is something already."""
     roles.ensure_roles()
-    prices.seed()
+    pricelists.seed()
     if get_user_model().objects.exists() or Team.objects.exists() or Revision.objects.exists():
         return FirstStart()
     password = environ.get("QLITE_ADMIN_PASSWORD", "") or secrets.token_urlsafe(12)

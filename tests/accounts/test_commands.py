@@ -1,6 +1,8 @@
 import json
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,6 +14,7 @@ from accounts.store.ledger import save_entries
 from tests.accounts.making import journal, raw, settled
 
 pytestmark = pytest.mark.django_db
+JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def run(*words: str) -> tuple[str, str]:
@@ -110,3 +113,55 @@ def test_it_exports_one_request_a_line(journals: Path) -> None:
     assert {row["cost_nano"] for row in rows} == {4_500_000}
     assert run("ledger", "export", "--since", "2025-11-21")[0] == ""
     assert len(run("ledger", "export", "--since", "2025-11-20T12:00Z")[0].splitlines()) == 3
+
+
+def test_it_shows_what_a_price_list_would_change_before_it_changes_it(tmp_path: Path) -> None:
+    Price.objects.create(kind="openai", model="gpt-9", effective_from=JANUARY, input=1, origin="litellm")
+    Price.objects.create(kind="openai", model="mine", effective_from=JANUARY, input=1)
+    rows = {
+        "gpt-9": {"litellm_provider": "openai", "input_cost_per_token": 2e-06},
+        "mine": {"litellm_provider": "openai", "input_cost_per_token": 2e-06},
+        "gpt-10": {"litellm_provider": "openai", "input_cost_per_token": 3e-06},
+        "dall-e": {"litellm_provider": "openai", "output_cost_per_image": 0.04},
+    }
+    (tmp_path / "list.json").write_text(json.dumps(rows))
+    out, _ = run("prices", "sync", "--file", str(tmp_path / "list.json"))
+    for words in (
+        "new       openai/gpt-10 from 2024-01-01: input 3",
+        "changed   openai/gpt-9 from",
+        "input 0.000000001 -> 2",
+        "ignored   openai/mine from 2026-01-01: finance set its own",
+        "left out  openai dall-e",
+        "1 new, 1 changed, 0 unchanged, 1 ignored.",
+        "Nothing was changed.",
+    ):
+        assert words in out
+    assert Price.objects.count() == 2
+    assert "Added 2 versions." in run("prices", "sync", "--file", str(tmp_path / "list.json"), "--apply")[0]
+    again, _ = run("prices", "sync", "--file", str(tmp_path / "list.json"), "--apply")
+    assert "0 new, 0 changed, 2 unchanged, 1 ignored." in again and "Added 0 versions." in again
+    assert Price.objects.filter(origin="litellm").count() == 3
+    assert Price.objects.get(model="mine").input == 1
+
+
+def test_it_compares_with_the_shipped_list_and_says_what_is_no_list(tmp_path: Path) -> None:
+    assert "genai-prices 0.2.3" in run("prices", "sync")[0]
+    (tmp_path / "no.json").write_text("{}")
+    for file in ("no.json", "none.json"):
+        with pytest.raises(CommandError):
+            run("prices", "sync", "--file", str(tmp_path / file))
+
+
+def test_it_writes_a_list_in_our_own_form(tmp_path: Path) -> None:
+    model = {"id": "m", "match": {"equals": "m"}, "prices": {"input_mtok": 0.15}}
+    (tmp_path / "data.json").write_text(json.dumps([{"id": "openai", "models": [model]}]))
+    written, _ = run("prices", "convert", "--file", str(tmp_path / "data.json"))
+    assert '{"kind": "openai", "model": "m", "effective_from": "2024-01-01T00:00:00+00:00", "input": "0.15"}' in written
+    assert '"model": "whisper-1"' in written
+
+
+def test_a_price_list_waits_for_approval_where_prices_do(tmp_path: Path, settings: Any) -> None:
+    settings.PRICE_APPROVAL = True
+    (tmp_path / "list.json").write_text('{"x": {"litellm_provider": "openai", "input_cost_per_token": 2e-06}}')
+    run("prices", "sync", "--file", str(tmp_path / "list.json"), "--apply")
+    assert Price.objects.get().approved_at is None

@@ -1,4 +1,3 @@
-import json
 import random
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
@@ -7,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from accounts import prices
-from accounts.money import nano
+from accounts import pricelists, prices
 from accounts.prices import FALLS_BACK, TOKENS_IN, TOKENS_OUT, UNITS, Book, Charge, Price, Usage, cost_nano
 
 
@@ -140,10 +138,38 @@ def test_it_counts_tokens_by_direction() -> None:
 
 
 def test_it_ships_prices_that_can_be_read_exactly() -> None:
-    table = json.loads((Path(prices.__file__).parent / "prices.json").read_text())
-    keys = [(row["kind"], row["model"], row["effective_from"]) for row in table["prices"]]
-    assert len(set(keys)) == len(keys) > 200
-    assert "genai-prices" in table["source"]
-    for row in table["prices"]:
-        assert nano(row["input"]) >= nano(row.get("cached_input", "0"))
-        assert set(row) <= {"kind", "model", "effective_from", "note", *UNITS}
+    shipped = pricelists.read((Path(prices.__file__).parent / "prices.json").read_text())
+    keys = [(*offer.key, offer.effective_from) for offer in shipped.offers]
+    assert len(set(keys)) == len(keys) > 900
+    assert "genai-prices 0.2.3" in shipped.source
+    assert {offer.kind for offer in shipped.offers} == {"openai", "anthropic", "gemini", "groq", "azure-openai"}
+    for offer in shipped.offers:
+        assert offer.amounts.get("input", 0) >= offer.amounts.get("cached_input", 0), offer
+        Price(1, "", *offer.key, 0.0, offer.amounts, offer.tiers, offer.services).step(Usage(), "batch")
+
+
+def test_what_finance_has_set_wins_over_any_list() -> None:
+    def listed(id: int, of: tuple[str, str, str], at: float = 0.0) -> Price:
+        return Price(id, *of, effective_from=at, nano_per_million={"input": 1}, own=False)
+
+    book = Book(
+        [
+            listed(1, ("", "openai", "gpt-4o-mini")),
+            listed(2, ("", "openai", "o3")),
+            listed(3, ("", "openai", "gpt-4o*")),
+            price(4, of=("", "openai", "gpt-4o*"), at=100.0),
+            price(5, of=("", "", "o3"), at=200.0),
+            price(6, of=("", "", "*")),
+        ]
+    )
+    asked = [
+        ("gpt-4o-mini", 99.0),
+        ("gpt-4o-mini", 100.0),
+        ("gpt-4o", 1.0),
+        ("o3", 199.0),
+        ("o3", 200.0),
+        ("other", 1.0),
+    ]
+    found = [book.find("p", "openai", model, at) for model, at in (*asked, *asked[::-1])]
+    ids = [each.id if each else None for each in found]
+    assert ids == [1, 4, 3, 2, 5, 6, 6, 5, 2, 3, 4, 1]

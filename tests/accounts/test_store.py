@@ -10,11 +10,12 @@ from django.utils import timezone
 
 from accounts.keys import admit
 from accounts.models import ApiKey, Membership, Price, Team
-from accounts.money import NotMoney
+from accounts.pricelists.offers import NotAList
 from accounts.prices import Usage
 from accounts.store.keys import load_keys, make_key, touch_used
 from accounts.store.marks import of_keys, of_prices
-from accounts.store.prices import NotApproved, approve, load_book, seed
+from accounts.store.pricelists import seed
+from accounts.store.prices import NotApproved, approve, load_book
 
 pytestmark = pytest.mark.django_db
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -120,9 +121,9 @@ def test_it_seeds_prices_once_and_leaves_what_is_there() -> None:
     assert seed() == 0
     own.refresh_from_db()
     assert (own.input, own.note) == (7, "ours")
-    row = Price.objects.get(kind="openai", model="gpt-4o-mini")
+    row = Price.objects.filter(kind="openai", model="gpt-4o-mini").earliest("effective_from")
     assert (row.input, row.cached_input, row.output, row.reasoning) == (150_000_000, 75_000_000, 600_000_000, None)
-    assert "genai-prices" in row.source
+    assert "genai-prices" in row.source and (row.origin, own.origin) == ("genai-prices", "own")
 
 
 def test_it_prices_with_what_was_seeded() -> None:
@@ -143,8 +144,8 @@ def test_it_prices_with_what_was_seeded() -> None:
 @pytest.mark.parametrize("amount", ["0.15", '"1,5"', '"NaN"', '"-1"', '"0.0000000001"', "1e-7"])
 def test_it_reads_no_amount_as_a_float(tmp_path: Path, amount: str) -> None:
     row = f'{{"kind": "k", "model": "m", "effective_from": "2026-01-01T00:00:00+00:00", "input": {amount}}}'
-    (tmp_path / "p.json").write_text(f'{{"source": "s", "prices": [{row}]}}')
-    with pytest.raises((NotMoney, ValueError)):
+    (tmp_path / "p.json").write_text(f'{{"name": "n", "source": "s", "prices": [{row}]}}')
+    with pytest.raises(NotAList):
         seed(tmp_path / "p.json")
     assert Price.objects.count() == 0
 

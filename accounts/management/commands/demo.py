@@ -18,7 +18,8 @@ from accounts.money import NANO_PER_USD
 from accounts.store.adjust import adjust
 from accounts.store.budgets import set_monthly
 from accounts.store.ledger import BATCH, known, save_entries
-from accounts.store.prices import load_book, seed
+from accounts.store.pricelists import seed
+from accounts.store.prices import load_book
 from accounts.store.requests import submit
 
 AUTHOR = "demo"

@@ -1,0 +1,19 @@
+"""What genai-prices does not tell: prices in units that it has no word for, from the providers' own price pages."""
+
+from dataclasses import replace
+
+from accounts.pricelists.offers import BEGINNING, List, Offer
+
+ADDED = (
+    Offer("openai", "omni-moderation*", BEGINNING, {"input": 0, "requests": 0}, note="Moderations are free."),
+    Offer("openai", "text-moderation*", BEGINNING, {"input": 0, "requests": 0}, note="Moderations are free."),
+    Offer("openai", "whisper-1", BEGINNING, {"seconds": 100 * 10**9}, note="0.006 USD a minute."),
+)
+
+
+def added(prices: List) -> List:
+    """Return the list with ours, where it has no price for those models."""
+    known = {offer.key for offer in prices.offers}
+    more = [offer for offer in ADDED if offer.key not in known]
+    offers = sorted((*prices.offers, *more), key=lambda each: (each.kind, each.model, each.effective_from or BEGINNING))
+    return replace(prices, offers=tuple(offers))
