@@ -4,11 +4,11 @@ An error keeps a draft from being published, a warning asks for a second thought
 warning at most: nobody is kept from repairing one thing by another that is broken as well.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from routing.document import Document, Entry
+from routing.document import Document, Entry, label
 from routing.kinds import KINDS
 
 ERROR, WARNING = "error", "warning"
@@ -46,7 +46,7 @@ def _found(table: Document, priced: Priced, has_credential: HasCredential) -> It
     routes = [entry for entry in table["routes"] if entry["enabled"]]
     used = {target["provider"] for route in routes for target in route["targets"] if target["enabled"]}
     yield from _credentials(providers, used, has_credential)
-    yield from _aliases(routes)
+    yield from _aliases(routes, table["providers"])
     for route in routes:
         yield from _targets(route, providers)
         yield from _prices(route, providers, priced)
@@ -62,30 +62,46 @@ def _credentials(providers: dict[str, Entry], used: set[str], has: HasCredential
             yield Finding(level, "provider", name, f"provider {name} needs a credential and has none here")
 
 
-def _aliases(routes: Iterable[Entry]) -> Iterator[Finding]:
-    leads = {route["name"]: route.get("alias_of", "") for route in routes}
-    for name, alias_of in leads.items():
+def _aliases(routes: Iterable[Entry], providers: Iterable[Entry]) -> Iterator[Finding]:
+    common = {route["name"]: route for route in routes if not route.get("team")}
+    by_name = tuple(f"{each['name']}/" for each in providers if each["by_name"])
+    anything = any(route.get("default") for route in routes)
+    for route in routes:
+        alias_of = route.get("alias_of", "")
         if not alias_of:
             continue
-        if alias_of not in leads:
-            yield Finding(ERROR, "route", name, f"route {name} is an alias of {alias_of}, which is not served")
-        elif name in _walk(alias_of, leads):
+        name = label(route)
+        served = anything or alias_of.startswith(by_name) or _matches(alias_of, common)
+        if not served:
+            yield Finding(ERROR, "route", name, f"route {name} is an alias of {alias_of}, which nothing serves")
+        elif route["name"] in _walk(alias_of, common):
             yield Finding(ERROR, "route", name, f"route {name} is an alias that leads back to itself")
 
 
-def _walk(name: str, leads: dict[str, str]) -> set[str]:
+def _matches(asked: str, routes: Mapping[str, Entry]) -> bool:
+    """Whether a route of this name, or a pattern that holds it, is there."""
+    if asked in routes or "*" in asked:
+        return True
+    return any(asked.startswith(b) and asked.endswith(a) for b, star, a in map(_halves, routes) if star)
+
+
+def _halves(name: str) -> tuple[str, str, str]:
+    return name.partition("*")
+
+
+def _walk(name: str, routes: Mapping[str, Entry]) -> set[str]:
     """Every name on the way from `name` on."""
     seen: set[str] = set()
     while name and name not in seen:
         seen.add(name)
-        name = leads.get(name, "")
+        name = routes[name].get("alias_of", "") if name in routes else ""
     return seen
 
 
 def _targets(route: Entry, providers: dict[str, Entry]) -> Iterator[Finding]:
     if route.get("alias_of"):
         return
-    name = route["name"]
+    name = label(route)
     on = [target for target in route["targets"] if target["enabled"]]
     live = [target for target in on if providers[target["provider"]]["enabled"]]
     if not live:
@@ -103,13 +119,13 @@ def _prices(route: Entry, providers: dict[str, Entry], priced: Priced) -> Iterat
         if provider["free"] or not (target["enabled"] and provider["enabled"]) or "*" in model:
             continue  # what a pattern stands for is known only when it is asked for
         if not priced(provider["name"], provider["kind"], model):
-            sentence = f"route {route['name']}: {provider['name']}/{model} has no price; its calls are unpriced"
-            yield Finding(WARNING, "route", route["name"], sentence)
+            sentence = f"route {label(route)}: {provider['name']}/{model} has no price; its calls are unpriced"
+            yield Finding(WARNING, "route", label(route), sentence)
 
 
 def _crossings(routes: Iterable[Entry]) -> Iterator[Finding]:
     """Patterns of which neither holds the other, and that still share names: `gpt-*` and `*-mini`."""
-    names = [route["name"] for route in routes if "*" in route["name"]]
+    names = [route["name"] for route in routes if "*" in route["name"] and not route.get("team")]
     by_before: dict[str, list[str]] = {}
     for name in names:
         by_before.setdefault(name.partition("*")[0], []).append(name)

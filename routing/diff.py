@@ -60,7 +60,7 @@ def _fields(what: str, name: str, was: Entry, now: Entry, target: str = "") -> I
 
 
 def _targets(route: str, before: list[Entry], after: list[Entry]) -> Iterator[Change]:
-    old, new = _by_label(before), _by_label(after)
+    old, new = by_label(before), by_label(after)
     for name in dict.fromkeys([*old, *new]):
         was, now = old.get(name), new.get(name)
         if was is None and now is not None:
@@ -76,7 +76,7 @@ def _targets(route: str, before: list[Entry], after: list[Entry]) -> Iterator[Ch
         yield Change("route", route, "", "changed", "targets", kept_before, kept_after, sentence)
 
 
-def _by_label(targets: list[Entry]) -> dict[str, Entry]:
+def by_label(targets: list[Entry]) -> dict[str, Entry]:
     """Targets by `provider/model`; the second of the same name gets ` (2)`."""
     seen: Counter[str] = Counter()
     labelled = {}

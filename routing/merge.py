@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from routing.document import Document, Entry
+from routing.diff import by_label
+from routing.document import Document, Entry, label
 
 _GONE: Any = object()
 
@@ -11,7 +12,7 @@ _GONE: Any = object()
 def merged(base: Document, theirs: Document, mine: Document) -> tuple[Document, list[str]]:
     """Return `theirs` with what `mine` changed of `base`, and a sentence for each thing that both changed differently.
 
-    There, what is theirs stays. All three are in normal form. Fields are the unit; a route's targets are one field.
+    There, what is theirs stays. All three are in normal form. Fields are the unit, and of a route's targets theirs.
     """
     clashes: list[str] = []
     whole: Document = {}
@@ -28,7 +29,7 @@ def _entries(what: str, base: list[Entry], theirs: list[Entry], mine: list[Entry
     old, new, wanted = ({_key(each): each for each in entries} for entries in (base, theirs, mine))
     found = {}
     for key in sorted(old.keys() | new.keys() | wanted.keys()):
-        subject = f"{what} {key[0]}"
+        subject = f"{what} {label(old.get(key) or new.get(key) or wanted[key])}"
         entry = _entry(subject, old.get(key, _GONE), new.get(key, _GONE), wanted.get(key, _GONE), clashes)
         if entry is not _GONE:
             found[key] = entry
@@ -44,11 +45,27 @@ def _entry(subject: str, was: Any, theirs: Any, mine: Any, clashes: list[str]) -
 def fields_merged(
     subject: str, was: Mapping[str, Any], theirs: Mapping[str, Any], mine: Mapping[str, Any], clashes: list[str]
 ) -> Entry:
-    """Merge one provider or route, field by field; adds a sentence to `clashes` for each field changed by both."""
-    return {
-        field: _chosen(f"{subject}: {field}", was.get(field), theirs.get(field), mine.get(field), clashes)
-        for field in dict.fromkeys([*was, *theirs, *mine])
-    }
+    """Merge one provider, route or target, field by field; `clashes` gets a sentence for each changed by both."""
+    whole = {}
+    for field in dict.fromkeys([*was, *theirs, *mine]):
+        choose = _targets if field == "targets" else _chosen
+        whole[field] = choose(f"{subject}: {field}", was.get(field), theirs.get(field), mine.get(field), clashes)
+    return whole
+
+
+def _targets(subject: str, was: Any, theirs: Any, mine: Any, clashes: list[str]) -> Any:
+    """Merge lists of targets, told apart by provider and model; a new order counts as a change of its own."""
+    old, new, wanted = (by_label(each or []) for each in (was, theirs, mine))
+    found = {}
+    for name in dict.fromkeys([*new, *old, *wanted]):
+        sides = old.get(name, _GONE), new.get(name, _GONE), wanted.get(name, _GONE)
+        entry = _entry(f"{subject.removesuffix('s')} {name}", *sides, clashes)
+        if entry is not _GONE:
+            found[name] = entry
+    shared = [name for name in old if name in new and name in wanted and name in found]
+    was, theirs, mine = ([name for name in side if name in shared] for side in (old, new, wanted))
+    placed = iter(_chosen(f"{subject}: order", was, theirs, mine, clashes))
+    return [found[next(placed) if name in shared else name] for name in found]
 
 
 def _chosen(subject: str, was: Any, theirs: Any, mine: Any, clashes: list[str]) -> Any:

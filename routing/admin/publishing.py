@@ -13,17 +13,19 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from routing import store
-from routing.admin.base import ModelAdmin
+from routing.admin.bulk import BulkPages
+from routing.admin.conflict import ConflictPages, state_of, subject_of
 from routing.checks import Finding
 from routing.models import Revision
 
 WARNED = 5  # findings that a save tells about
+DELETING = "routing.deleting"  # in the session: what a page of confirmation was opened on
 
 
-class PublishingAdmin(ModelAdmin):
+class PublishingAdmin(BulkPages, ConflictPages):
     """Publishes after the related rows are saved. What cannot be published is not saved either."""
 
-    actions = ("enable", "disable")
+    actions: tuple[str, ...] = ("enable", "disable")
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
@@ -41,13 +43,32 @@ class PublishingAdmin(ModelAdmin):
             super().delete_queryset(request, queryset)
             self.publish(request, f"{self._kinds} deleted: {names}")
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._or_refused(request, lambda: super(PublishingAdmin, self).changeform_view(request, *args, **kwargs))
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        return self._or_refused(request, lambda: self.checked_form(request, object_id, form_url, extra_context))
 
-    def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._or_refused(request, lambda: super(PublishingAdmin, self).delete_view(request, *args, **kwargs))
+    def delete_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Delete what the page of confirmation was opened on, and nothing that somebody changed since."""
+        row = self.get_object(request, object_id)
+        held, now = f"{DELETING}.{self.opts.model_name}.{object_id}", state_of(subject_of(row)) if row else None
+        if request.method == "POST" and request.session.pop(held, now) != now:
+            messages.warning(
+                request, f"{row} was not deleted: somebody changed it since you opened this page. Look again."
+            )
+            return HttpResponseRedirect(request.get_full_path())
+        if request.method == "GET" and row is not None:
+            request.session[held] = now
+        view = super().delete_view
+        return self._or_refused(request, lambda: view(request, object_id, *args, **kwargs))
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if self.overtaken(request):
+            return HttpResponseRedirect(request.get_full_path())
         return self._or_refused(request, lambda: super(PublishingAdmin, self).changelist_view(request, *args, **kwargs))
 
     def enable(self, request: HttpRequest, rows: QuerySet[Any]) -> None:
@@ -78,6 +99,8 @@ class PublishingAdmin(ModelAdmin):
 
         Raises RoutingRefused, on which the caller's transaction is undone.
         """
+        if getattr(request, "trial", False):
+            return
         before = store.latest()
         tell(request, store.save(request.user.get_username(), note), before)
 

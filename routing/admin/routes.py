@@ -3,8 +3,8 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.db.models import Prefetch, QuerySet
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
@@ -112,12 +112,27 @@ class TargetAdmin(PublishingAdmin):
         return HttpResponseRedirect(reverse("admin:routing_route_changelist"))
 
 
+class Leads(admin.SimpleListFilter):
+    """Routes by whether a call would find a target that is on."""
+
+    title, parameter_name = "leads somewhere", "leads"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "to a live target"), ("no", "nowhere")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        live = Exists(Target.objects.filter(route=OuterRef("pk"), enabled=True, provider__enabled=True))
+        leads = Q(live) | ~Q(alias_of="")
+        return {"yes": queryset.filter(leads), "no": queryset.exclude(leads)}.get(self.value() or "", queryset)
+
+
 @admin.register(Route)
 class RouteAdmin(PublishingAdmin):
     form = RouteForm
     inlines = (TargetInline,)
+    actions = ("enable", "disable", "set_tier")
     list_display = ("name", "team", "goes_to", "cache_lifetime", "state")
-    list_filter = ("enabled", "targets__provider", "default", "strategy")
+    list_filter = ("enabled", Leads, "targets__provider", "team", "default", "strategy")
     search_fields = ("name", "team", "alias_of", "description", "targets__model")
     fieldsets = (
         (None, {"fields": (("name", "team"), "alias_of", ("enabled", "default"), "description")}),
@@ -129,12 +144,6 @@ class RouteAdmin(PublishingAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         targets = Target.objects.select_related("provider").order_by("tier", "position", "id")
         return super().get_queryset(request).prefetch_related(Prefetch("targets", queryset=targets))
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        super().save_related(request, form, formsets, change)
-        live = Target.objects.filter(route=form.instance, enabled=True, provider__enabled=True)
-        if form.instance.enabled and not form.instance.alias_of and not live.exists():
-            messages.warning(request, f"{form.instance} has no live target: who asks for it gets an error.")
 
     @admin.display(description="Goes to")
     def goes_to(self, route: Route) -> str:

@@ -2,6 +2,7 @@
 
 from routing.store.checks import ask_prices, findings
 from routing.store.credentials import check_credentials, rotate_credentials
+from routing.store.entries import differences, entry_of, last_edit, put, stamp
 from routing.store.review import (
     DraftMoved,
     Kept,
@@ -32,6 +33,7 @@ from routing.store.revisions import (
     preview,
     publish,
     restore,
+    wait_for_other_publishers,
 )
 from routing.store.rows import RoutingRefused
 from routing.store.serving import load_provider, load_snapshot, mark
@@ -47,12 +49,15 @@ __all__ = [
     "ask_prices",
     "cancel",
     "check_credentials",
+    "differences",
     "discard",
     "document_of",
     "draft",
     "editors",
     "edits",
+    "entry_of",
     "findings",
+    "last_edit",
     "latest",
     "load_provider",
     "load_snapshot",
@@ -66,13 +71,16 @@ __all__ = [
     "publish",
     "publish_draft",
     "publish_due",
+    "put",
     "restore",
     "rotate_credentials",
     "save",
     "schedule",
     "scheduled",
+    "stamp",
     "standing",
     "take",
     "version",
+    "wait_for_other_publishers",
     "waiting_changes",
 ]

@@ -11,8 +11,8 @@ from routing.document import PROVIDER_FIELDS, ROUTE_FIELDS, TARGET_FIELDS, Docum
 from routing.models import Provider, Route, Target
 from routing.readers import STORED
 
-_PROVIDER_COLUMNS = tuple(name for name in PROVIDER_FIELDS if name != "credential")
-_ROUTE_COLUMNS = tuple(name for name in ROUTE_FIELDS if name != "targets")
+PROVIDER_COLUMNS = tuple(name for name in PROVIDER_FIELDS if name != "credential")
+ROUTE_COLUMNS = tuple(name for name in ROUTE_FIELDS if name != "targets")
 _TARGET_COLUMNS = tuple(name for name in TARGET_FIELDS if name != "provider")
 _READINGS = 5
 
@@ -52,8 +52,8 @@ def write_rows(table: Document, secrets: Mapping[str, str], *, replace: bool) ->
 
 def _read_once() -> dict[str, Any] | None:
     targets = list(Target.objects.order_by("position", "id").values("route_id", "provider_id", *_TARGET_COLUMNS))
-    routes = list(Route.objects.values("id", *_ROUTE_COLUMNS))
-    providers = list(Provider.objects.values("id", "credential", "credential_env", *_PROVIDER_COLUMNS))
+    routes = list(Route.objects.values("id", *ROUTE_COLUMNS))
+    providers = list(Provider.objects.values("id", "credential", "credential_env", *PROVIDER_COLUMNS))
     names = {row["id"]: row["name"] for row in providers}
     by_route: dict[int, list[Entry]] = defaultdict(list)
     for row in targets:
@@ -65,6 +65,20 @@ def _read_once() -> dict[str, Any] | None:
         "providers": [_provider_entry(row) for row in providers],
         "routes": [{"targets": by_route[row.pop("id")], **row} for row in routes],
     }
+
+
+def provider_entry(pk: int) -> Entry:
+    """Return one provider's row as a raw entry of the document."""
+    return _provider_entry(Provider.objects.values("id", "credential", "credential_env", *PROVIDER_COLUMNS).get(pk=pk))
+
+
+def route_entry(pk: int) -> Entry:
+    """Return one route's row with its targets as a raw entry of the document."""
+    targets = Target.objects.filter(route_id=pk).order_by("position", "id")
+    named = [
+        {"provider": each.pop("provider__name"), **each} for each in targets.values("provider__name", *_TARGET_COLUMNS)
+    ]
+    return {**Route.objects.values(*ROUTE_COLUMNS).get(pk=pk), "targets": named}
 
 
 def _provider_entry(row: dict[str, Any]) -> Entry:
@@ -90,14 +104,15 @@ def _write_providers(wanted: list[Entry], present: Mapping[str, Entry], secrets:
             entry = {**entry, "credential": have["credential"]}
         if name not in secrets and have == entry:
             continue
-        _write_provider(rows.get(name) or Provider(name=name), entry, secrets.get(name))
+        write_provider(rows.get(name) or Provider(name=name), entry, secrets.get(name))
         if keeps and have is None and name not in secrets:
             notices.append(f"provider {name} has no credential yet; enter it if it needs one")
     return notices
 
 
-def _write_provider(row: Provider, entry: Entry, secret: str | None) -> None:
-    for name in _PROVIDER_COLUMNS:
+def write_provider(row: Provider, entry: Entry, secret: str | None) -> None:
+    """Make one row say what `entry` says, with `secret` as its credential. Raises RoutingRefused."""
+    for name in PROVIDER_COLUMNS:
         setattr(row, name, entry[name])
     if secret is not None:
         row.credential, row.credential_env = secret, ""
@@ -115,16 +130,16 @@ def _write_routes(wanted: list[Entry], present: Mapping[str, Entry]) -> None:
     if not changed:
         return
     Route.objects.bulk_create(
-        [Route(**{name: entry[name] for name in _ROUTE_COLUMNS}) for entry in changed],
+        [Route(**{name: entry[name] for name in ROUTE_COLUMNS}) for entry in changed],
         batch_size=500,
         update_conflicts=True,
         unique_fields=["name", "team"],
-        update_fields=[*(name for name in _ROUTE_COLUMNS if name not in {"name", "team"}), "updated_at"],
+        update_fields=[*(name for name in ROUTE_COLUMNS if name not in {"name", "team"}), "updated_at"],
     )
-    _write_targets(changed)
+    write_targets(changed)
 
 
-def _write_targets(routes: list[Entry]) -> None:
+def write_targets(routes: list[Entry]) -> None:
     """Replace all targets of `routes`."""
     ids = {(name, team): pk for name, team, pk in Route.objects.values_list("name", "team", "id")}
     providers = dict(Provider.objects.values_list("name", "id"))

@@ -285,7 +285,7 @@ def test_it_leaves_the_way_out_of_the_house_to_superusers() -> None:
 
 def test_it_warns_of_a_route_that_leads_nowhere(root: Client) -> None:
     page = root.post(reverse("admin:routing_route_add"), route_form(), follow=True).content.decode()
-    assert "gpt-4o has no live target" in page
+    assert "Route gpt-4o has no target: who asks for it gets an error." in page
 
 
 def test_it_never_changes_or_deletes_a_revision(root: Client) -> None:

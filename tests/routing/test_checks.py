@@ -86,6 +86,18 @@ def test_it_finds_a_pattern_before_a_provider_reachable_by_name() -> None:
     assert of(table(providers, [route("box/*", "box")])) == []
 
 
+def test_it_finds_aliases_that_lead_nowhere_or_in_a_circle() -> None:
+    entries = [route("a", alias_of="b"), route("b", alias_of="a"), route("lost", alias_of="gone")]
+    entries += [route("fine", alias_of="gpt-4o"), route("gpt-*", "stub"), route("named", alias_of="box/llama")]
+    assert of(table([STUB, BOX | {"by_name": True}], entries)) == [
+        ("error", "route a is an alias that leads back to itself"),
+        ("error", "route b is an alias that leads back to itself"),
+        ("error", "route lost is an alias of gone, which nothing serves"),
+    ]
+    default = route("anything", "stub", default=True)
+    assert of(table([STUB], [route("lost", alias_of="gone"), default])) == []
+
+
 def test_it_takes_as_a_warning_what_serves_like_this_already() -> None:
     serving = table([STUB], [route("empty")])
     assert [level for level, _ in of(serving)] == ["error"]

@@ -33,6 +33,19 @@ def test_it_keeps_theirs_and_says_so_where_both_changed_the_same() -> None:
     assert clashes == ["route a: cache_ttl was changed on both sides", "route b was changed on both sides"]
 
 
+def test_it_merges_targets_one_by_one() -> None:
+    def of(*targets: str, **weights: int) -> Document:
+        found = [{"provider": "stub", "model": each, "weight": weights.get(each, 1)} for each in targets]
+        return routes({"name": "r", "targets": found})
+
+    whole, clashes = merged(of("a", "b"), of("b", "a", "c", a=5), of("a", "b", "d", b=7))
+    assert (whole, clashes) == (of("b", "a", "c", "d", a=5, b=7), [])
+    whole, clashes = merged(of("a", "b", "c"), of("a", "c"), of("c", "b", "a", b=2))
+    assert (whole, clashes) == (of("c", "a"), ["route r: target stub/b was changed on both sides"])
+    _, clashes = merged(of("a", "b", "c"), of("b", "a", "c"), of("c", "a", "b"))
+    assert clashes == ["route r: targets: order was changed on both sides"]
+
+
 @given(tables(), tables())
 def test_it_has_nothing_to_decide_where_one_side_changed_nothing(base: Document, other: Document) -> None:
     assert merged(base, base, other) == (other, [])
