@@ -48,7 +48,8 @@ def openai(hit: Hit, what: str, *, text: str = TEXT, tool: str = TOOL, arguments
     message = {"content": text} if what == "text" else {"content": None, "tool_calls": calls}
     reason = "stop" if what == "text" else "tool_calls"
     if not hit.stream:
-        choice = {"index": 0, "message": {"role": "assistant"} | message, "finish_reason": reason}
+        told = {"role": "assistant", "refusal": None} | message
+        choice = {"index": 0, "message": told, "logprobs": None, "finish_reason": reason}
         return _plain(shape | {"object": "chat.completion", "choices": [choice], "usage": usage})
     delta = message if what == "text" else {"tool_calls": [{"index": 0} | calls[0]]}
     shape["object"] = "chat.completion.chunk"
@@ -59,6 +60,38 @@ def openai(hit: Hit, what: str, *, text: str = TEXT, tool: str = TOOL, arguments
         shape | {"choices": [], "usage": usage},
         done=True,
     )
+
+
+def responses(hit: Hit, what: str) -> Answer:
+    """OpenAI's other API, of a provider that has it itself."""
+    item: dict[str, Any] = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed"}
+    item["content"] = [{"type": "output_text", "text": TEXT, "annotations": [], "logprobs": []}]
+    if what == "tool":
+        item = {"id": "fc_1", "type": "function_call", "call_id": "call_1", "name": TOOL, "arguments": ARGUMENTS}
+    usage = {"input_tokens": USED[0], "output_tokens": USED[1], "total_tokens": sum(USED)}
+    usage |= {"input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}}  # type: ignore[dict-item]
+    usage |= {"output_tokens_details": {"reasoning_tokens": 0}}  # type: ignore[dict-item]
+    begun: dict[str, Any] = {"id": "resp_1", "object": "response", "created_at": 1_760_000_000, "model": "m-1"}
+    begun |= dict.fromkeys(("error", "incomplete_details", "instructions", "metadata", "temperature", "top_p"))
+    begun |= {"output": [], "tools": [], "tool_choice": "auto", "parallel_tool_calls": True, "status": "in_progress"}
+    whole = begun | {"output": [item], "status": "completed", "usage": usage}
+    if not hit.json.get("stream"):
+        return _plain(whole)
+    told = ({"type": "response.created", "response": begun}, {"type": "response.completed", "response": whole})
+    done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+    return _events(*(each | {"sequence_number": n} for n, each in enumerate((told[0], done, told[1]))), named=True)
+
+
+def others(hit: Hit) -> Answer:
+    """Embeddings and the older completions."""
+    usage = {"prompt_tokens": USED[0], "total_tokens": USED[0]}
+    if "/embeddings" in hit.path:
+        data = [{"object": "embedding", "index": 0, "embedding": [0.5, -0.5]}]
+        return _plain({"object": "list", "data": data, "model": "m-1", "usage": usage})
+    choice = {"index": 0, "text": TEXT, "logprobs": None, "finish_reason": "stop"}
+    shape = {"id": "cmpl-1", "object": "text_completion", "created": 1_760_000_000, "model": "m-1", "choices": [choice]}
+    usage = {"prompt_tokens": USED[0], "completion_tokens": USED[1], "total_tokens": sum(USED)}
+    return _events(shape | {"usage": usage}, done=True) if hit.stream else _plain(shape | {"usage": usage})
 
 
 def anthropic(hit: Hit, what: str, *, text: str = TEXT, tool: str = TOOL, arguments: str = ARGUMENTS) -> Answer:

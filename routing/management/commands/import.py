@@ -9,8 +9,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from routing import exchange, store
-from routing.address import AddressRefused, check_url
+from routing.address import AddressRefused
 from routing.document import Document, DocumentError, Entry
+from routing.kinds import KINDS
 
 AUTHOR = "command line"
 
@@ -65,12 +66,12 @@ def allow_private_addresses(document: Document) -> list[str]:
 
 def _only_private(entry: Entry) -> bool:
     """Say whether nothing but `allow_private` keeps the provider's address from being accepted."""
-    insecure = entry["allow_insecure"]
+    kind, insecure = KINDS[entry["kind"]], entry["allow_insecure"]
     try:
-        check_url(entry["base_url"], allow_private=False, allow_insecure=insecure)
+        kind.check_url(entry["base_url"], allow_private=False, allow_insecure=insecure)
     except AddressRefused:
         try:
-            check_url(entry["base_url"], allow_private=True, allow_insecure=insecure)
+            kind.check_url(entry["base_url"], allow_private=True, allow_insecure=insecure)
         except AddressRefused:
             return False
         return True
