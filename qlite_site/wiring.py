@@ -7,7 +7,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
@@ -75,12 +75,12 @@ def build_gateway() -> Gateway:
     return gateway
 
 
-def start(worker_index: int = 0) -> None:
+def start(worker_index: int = 0, *, build: Callable[[], Gateway] | None = None) -> None:
     """Load the tables and start the housekeepers. Ends the process where the tables cannot be read."""
     # The housekeeper shares the interpreter with the loop: the loop is to have it back within half a millisecond.
     sys.setswitchinterval(0.0005)
     try:
-        gateway = build_gateway()
+        gateway = (build or build_gateway)()
     except (JournalUnavailable, ImportError) as error:
         raise SystemExit(f"qlite cannot start: {error}") from None
     held_leases = Leases(gateway.purse, gateway.journal, gateway.clock)

@@ -8,6 +8,7 @@ import pytest
 from loadtest.bench.rig import free_port
 from loadtest.mockserver import MockServer, in_thread
 from tests.gateway.stand import House, Stand
+from tests.invariants import broken
 
 Furnished = tuple[House, dict[str, str], MockServer]
 Start = Callable[..., Stand]
@@ -32,6 +33,8 @@ def stand(furnished: Furnished, tmp_path_factory: pytest.TempPathFactory) -> Ite
         code = stand.stop()
         assert code == 0, stand.log.read_text()[-4000:]
         assert "The ledger is sound" in stand.verify()
+        faults = broken(stand.export())
+        assert not faults, faults
     finally:
         stand.kill()
 
@@ -49,6 +52,8 @@ def start(furnished: Furnished, tmp_path: Path) -> Iterator[Start]:
     yield begin
     for stand in started:
         stand.kill()
+    faults = [fault for stand in started for fault in broken(stand.export(), at_rest=False)]
+    assert not faults, faults
 
 
 @pytest.fixture(autouse=True)

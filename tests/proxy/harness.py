@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from proxy.requestlog import RequestLog
 from proxy.upstream import Timeouts, Upstream
 from routing.health import Health
 from routing.snapshot import Provider, Route, Target, build
+from tests.invariants import broken
 
 GRANT = Grant(key_id="abcd1234", label="test key", team="red", cost_centre="CC1", owner="ann")
 # 1 USD per million input tokens, 2 for output: 1000 and 2000 nano-USD a token.
@@ -120,7 +121,10 @@ async def bench(
     )
     gateway.chain = chained([ExactCache(gateway), *stages], gateway.dispatch)
     try:
-        yield Bench(gateway)
+        made = Bench(gateway)
+        yield made
+        faults = broken(map(asdict, await made.rows()))
+        assert not faults, faults
     finally:
         await gateway.upstream.aclose()
         gateway.journal.close()

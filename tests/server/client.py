@@ -220,6 +220,10 @@ class Client:
             data, self._unread = self._unread, b""
             return data
 
+    @property
+    def unread(self) -> bytes:
+        return self._unread
+
     def closed(self) -> bool:
         """Wait until the server closes, and return true if nothing came before that."""
         try:

@@ -35,7 +35,7 @@ class Command(BaseCommand):
             bind=bind,
             workers=workers,
             app=wiring.application,
-            on_start=wiring.start,
+            on_start=self.start,
             on_stop=wiring.stop,
             early=wiring.early,
             error_body=wiring.error_body,
@@ -55,6 +55,12 @@ class Command(BaseCommand):
             sys.exit(serve(config))
         except ValueError as error:
             raise CommandError(str(error)) from None
+
+    def start(self, index: int) -> None:
+        """Start what a worker holds, in the worker."""
+        from qlite_site import wiring
+
+        wiring.start(index)
 
     def _prepare_workers(self, allow_sqlite: bool) -> None:
         if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") and not allow_sqlite:
