@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from accounts.budgets.limits import Limit
-from accounts.budgets.purse import Account, Grant, Purse, Reservation, Shortage
+from accounts.budgets.purse import Account, Purse, Reservation, Shortage, Slice
 from accounts.budgets.windows import NEVER
 from proxy import estimate
 from proxy.errors import BudgetUnavailable, Over, OverBudget
@@ -65,7 +65,7 @@ AWAY = "What is left of a budget cannot be asked for right now, and what was at 
 async def _away(purse: Purse, short: Shortage, deadline: float) -> bool:
     """Ask for what is short of, and wait. Say whether the database gave no answer."""
     loop = asyncio.get_running_loop()
-    waiters: list[asyncio.Future[Grant]] = [loop.create_future() for _ in short.accounts]
+    waiters: list[asyncio.Future[Slice]] = [loop.create_future() for _ in short.accounts]
     for account, waiter in zip(short.accounts, waiters, strict=True):
         purse.ask(account, short.amount_nano, waiter)
     done, _ = await asyncio.wait(waiters, timeout=max(0.0, deadline - loop.time()))
@@ -79,7 +79,7 @@ def _over(account: Account, amount: int) -> Over:
         scope=limit.scope,
         window=limit.window,
         limit_nano=limit.amount_nano,
-        left_nano=None if shared else max(0, account.free + account.left),
+        left_nano=None if shared else max(0, account.free + max(0, account.left)),
         needed_nano=amount,
         resets_at=None if ends == NEVER else datetime.fromtimestamp(ends, limit.zone),
     )

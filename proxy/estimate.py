@@ -9,7 +9,7 @@ that it has kept) cannot be known before.
 import re
 from typing import TYPE_CHECKING, Any
 
-from accounts.prices import Book, Usage
+from accounts.prices import UNITS, Book, Usage
 from accounts.rates import STANDARD
 from proxy import settle
 from proxy.errors import ModelUnpriced
@@ -37,6 +37,16 @@ _ELSEWHERE = re.compile(
     rb'"(?:image_url|file_id|file_?[uU]ri|file_url)"\s*:\s*[{"]|"type"\s*:\s*"(?:url|file)"'
 )  # what a provider fetches by itself
 WHY = "a budget that must not be overspent applies to this call"
+
+
+def _places(*classes: str) -> tuple[int, ...]:
+    return tuple(map(UNITS.index, classes))
+
+
+INPUT, OUTPUT, CACHE_WRITE = _places("input"), _places("output", "reasoning"), _places("cache_write", "cache_write_1h")
+IMAGE_IN, IMAGE_OUT = _places("image_input"), _places("image_output")
+AUDIO_IN, AUDIO_OUT = _places("audio_input"), _places("audio_output")
+Rates = tuple[tuple[int, ...], tuple[int, ...], tuple[str, ...]]
 Priced = tuple[list[Target], int]
 
 
@@ -52,20 +62,54 @@ def most(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Pr
         return list(targets), 0
     if operation is not None and not operation.counted:
         return _unmetered(book, call, targets, at)
-    prompt, answers, tier = prompt_bound(call), _choices(call.asked.body), settle.tier_asked(call)
+    body, prompt, rates = call.asked.body, prompt_bound(call), _rates(call)
+    answers = 0 if name == "embeddings" else _choices(body)
     priced, dearest, failed = [], 0, 0
     for target in targets:
-        output = 0 if name == "embeddings" else _output(call.asked.body, target.provider.kind) * answers
-        cost = _dearest(book, target, _classes(prompt, output, call.asked.raw), at, tier)
+        cost = _bound(book, target, rates, prompt, _output(body, target.provider.kind) * answers, at)
         if cost is None:
             continue
         priced.append(target)
         dearest = max(dearest, cost)
         if len(targets) > 1:
-            failed = max(failed, _dearest(book, target, [Usage(input=len(call.asked.raw))], at) or 0)
+            failed = max(failed, _bound(book, target, rates, prompt, 0, at) or 0)
     if not priced:
         raise ModelUnpriced(call.asked.model, why=WHY)
     return priced, dearest + failed * (len(priced) - 1)
+
+
+def _rates(call: "Call") -> Rates:
+    """Return in which classes the tokens of this call may be counted, and in which service tiers."""
+    raw, tier = call.asked.raw, settle.tier_asked(call)
+    ins, outs = INPUT, OUTPUT
+    if b"cache_control" in raw:
+        ins += CACHE_WRITE
+    if b"image" in raw:
+        ins, outs = ins + IMAGE_IN, outs + IMAGE_OUT
+    if b"audio" in raw:
+        ins, outs = ins + AUDIO_IN, outs + AUDIO_OUT
+    return ins, outs, (STANDARD,) if tier == STANDARD else (STANDARD, tier)
+
+
+def _bound(book: Book, target: Target, rates: Rates, prompt: int, output: int, at: float) -> int | None:
+    """Return what so many tokens cost at most, in the dearest of the classes; None where there is no price."""
+    if _is_free(target):
+        return 0
+    price = book.find(target.provider.name, target.provider.kind, target.model, at)
+    if price is None:
+        return None
+    ins, outs, services = rates
+    most = 0
+    for service in services:
+        for step in price.steps.get(service, ()):
+            if step.above and step.above >= prompt:
+                continue  # a prompt of this size does not get there
+            if (prompt and INPUT[0] in step.missing) or (output and OUTPUT[0] in step.missing):
+                return None
+            nano = prompt * max([step.rates[place] for place in ins])
+            nano += output * max([step.rates[place] for place in outs])
+            most = max(most, -(-nano // step.per))
+    return most
 
 
 def prompt_bound(call: "Call") -> int:
@@ -91,9 +135,8 @@ def _unmetered(book: Book, call: "Call", targets: "Sequence[Target]", at: float)
         raise ModelUnpriced(call.asked.model, why=WHY)
     if all(map(_is_free, priced)):
         return priced, 0
-    ways = _own_units(call)
-    costs = [_dearest(book, target, [way], at) for target in priced for way in ways] if named else []
-    return priced, max([FLOOR_NANO, *(cost for cost in costs if cost is not None)])
+    units = _own_units(call) if named else []
+    return priced, max([FLOOR_NANO, *(_charge(book, target, usage, at) for target in priced for usage in units)])
 
 
 def _own_units(call: "Call") -> list[Usage]:
@@ -113,29 +156,10 @@ def _has_price(book: Book, target: Target, at: float) -> bool:
     return book.has(target.provider.name, target.provider.kind, target.model, at=at, free=_is_free(target))
 
 
-def _classes(prompt: int, output: int, raw: bytes) -> list[Usage]:
-    """The ways in which so many tokens may be counted, of which the dearest is to be expected."""
-    ways = [Usage(input=prompt, output=output)]
-    if b"cache_control" in raw:
-        ways += [Usage(cache_write=prompt, output=output), Usage(cache_write_1h=prompt, output=output)]
-    ways.append(Usage(input=prompt, reasoning=output))
-    if b"audio" in raw:
-        ways.append(Usage(audio_input=prompt, audio_output=output))
-    return ways
-
-
-def _dearest(book: Book, target: Target, ways: "Iterable[Usage]", at: float, tier: str = STANDARD) -> int | None:
-    """Return the largest of what these would cost, None where one of them has no price."""
-    provider, dearest = target.provider, 0
-    for usage in ways:
-        for each in {STANDARD, tier}:
-            charge = book.charge(
-                provider.name, provider.kind, target.model, usage, at=at, free=_is_free(target), service_tier=each
-            )
-            if charge.status == "unpriced":
-                return None
-            dearest = max(dearest, charge.cost_nano)
-    return dearest
+def _charge(book: Book, target: Target, usage: Usage, at: float) -> int:
+    """Return what these units cost, nothing where their class has no price."""
+    provider = target.provider
+    return book.charge(provider.name, provider.kind, target.model, usage, at=at, free=_is_free(target)).cost_nano
 
 
 def _is_free(target: Target) -> bool:

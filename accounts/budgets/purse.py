@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from accounts.budgets.limits import Limit, Table
-from accounts.budgets.windows import Window
+from accounts.budgets.windows import NEVER, Window
 
 LONG_AGO = float("-inf")
 EXPIRES_SECONDS = 7200.0  # an answer takes half an hour at most; what is older was never settled, its row is in doubt
@@ -36,7 +36,10 @@ class Account:
     reserved: int = 0
     open: int = 0  # reservations
     keeps: int = 0  # held in reserve while it is in use; 0 near the limit
-    left: int = 0  # of the whole budget beside what we hold, when the database was asked last
+    left: int = (
+        0  # of the whole budget beside what we hold, when the database was asked last; below zero: too much is out
+    )
+    excess: float = 0.0  # that much of what comes free is gone: more is out than the budget allows
     elsewhere: int = 0  # and what other processes then kept in reserve
     looked_at: float = LONG_AGO  # when that was
     used_at: float = 0.0
@@ -54,14 +57,20 @@ class Account:
 
     def lacks(self, amount_nano: int, now: float) -> bool:
         """Say whether the database has just said that there is not so much anywhere."""
-        room = self.free + self.left + self.elsewhere
+        room = self.free + max(0, self.left) + self.elsewhere
         return now - self.looked_at < FRESH_SECONDS and room < amount_nano
 
     def follow(self, limit: Limit) -> None:
         """Go by `limit`, a newer version; what was leased under a higher one is not for new calls."""
         if limit.amount_nano < self.limit.amount_nano:
-            self.granted = min(self.granted, self.held)
+            self.granted, self.excess = min(self.granted, self.held), NEVER
         self.limit, self.looked_at = limit, LONG_AGO
+
+    def forgo(self, freed: int) -> None:
+        """Let go of what has come free, as far as more is out than the budget allows."""
+        gone = int(min(self.excess, freed))
+        self.granted -= gone
+        self.excess -= gone
 
 
 @dataclass(slots=True, eq=False)
@@ -96,7 +105,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class Slice:
     """The answer: how much the slice grows, what is left beside it, and what to keep.
 
     `elsewhere` is kept in reserve by other processes, which give it back soon. `away`: there is no answer.
@@ -150,6 +159,8 @@ class Purse:
             account.reserved -= reservation.amount_nano
             account.settled += cost_nano
             account.open -= 1
+            if account.excess:
+                account.forgo(max(0, reservation.amount_nano - cost_nano))
 
     def void(self, reservation: Reservation) -> None:
         """Give back what was reserved for a call that was not made."""
@@ -163,11 +174,11 @@ class Purse:
         return len(old)
 
     def ask(self, account: Account, amount_nano: int, waiter: Any = None) -> None:
-        """Put a question to the database; the answer comes as a Grant."""
+        """Put a question to the database; the answer comes as a Slice."""
         self.asks.append(Ask(account, amount_nano, waiter))
         self.wake()
 
-    def take(self, grants: Sequence[Grant], now: float) -> None:
+    def take(self, grants: Sequence[Slice], now: float) -> None:
         """Take the database's answers in."""
         for grant in grants:
             account = grant.account
@@ -178,7 +189,7 @@ class Purse:
                 account.looked_at = LONG_AGO
             else:
                 account.left, account.keeps, account.elsewhere = grant.left, grant.keeps, grant.elsewhere
-                account.looked_at = now
+                account.excess, account.looked_at = max(0, -grant.left), now
 
     def give_back(self, now: float) -> None:
         """Let go of what is held beyond what is in use, and close what is not used any more."""
@@ -201,6 +212,19 @@ class Purse:
         elif account.limit is not limit:
             account.follow(limit)
         return account
+
+
+def share(left_nano: int, free_nano: int, wanted: Sequence[int]) -> tuple[int, int]:
+    """Return by how much a slice grows that has `free_nano`, and how much of it to keep for more calls.
+
+    It shrinks where more is out than the budget allows. `free_nano` is below zero where answers were dearer than
+    reserved: then that is owed first.
+    """
+    if left_nano < 0:
+        return max(left_nano, -max(0, free_nano)), 0
+    need = max(0, fitting(wanted, left_nano + free_nano) - free_nano)
+    keeps = slice_of(left_nano - need, max(wanted))
+    return min(left_nano, need + keeps), keeps
 
 
 def slice_of(left_nano: int, wanted_nano: int) -> int:

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.db.models.functions import Now
 
-from accounts.budgets.purse import Account, Ask, Grant, Purse, fitting, slice_of
+from accounts.budgets.purse import Account, Ask, Purse, Slice, share
 from accounts.ledger.journal import Journal, host
 from accounts.ledger.scan import names
 from accounts.models import Budget, BudgetLease
@@ -82,12 +82,12 @@ class Leases:
             by_account: dict[Account, list[int]] = {}
             for ask in asks:
                 by_account.setdefault(ask.account, []).append(ask.amount_nano)
-            grants: dict[Account, Grant] = {}
+            grants: dict[Account, Slice] = {}
             try:
                 for account, wanted in by_account.items():
                     grants[account] = self._grant(account, wanted)
             finally:
-                told = [grants.get(account) or Grant(account, away=True) for account in by_account]
+                told = [grants.get(account) or Slice(account, away=True) for account in by_account]
                 for account in by_account:
                     self._row(account).posted += 1
                 self._post(_told, self._purse, asks, told, self._clock)
@@ -116,20 +116,18 @@ class Leases:
     def _row(self, account: Account) -> Held:
         return self._held.setdefault(account.lease, Held(account))
 
-    def _grant(self, account: Account, wanted: list[int]) -> Grant:
+    def _grant(self, account: Account, wanted: list[int]) -> Slice:
         held = self._row(account)
         base = account.granted if held.posted == account.applied else held.granted
         free = base - account.held  # below zero where answers were dearer than reserved
         with transaction.atomic(), connection.cursor() as cursor:
             found = _left(cursor, account, base)
             if found is None:
-                return Grant(account, sum(wanted))  # lifted a moment ago: the limits here are about to follow
+                return Slice(account, sum(wanted))  # lifted a moment ago: the limits here are about to follow
             left, elsewhere = found
-            need = max(0, fitting(wanted, left + free) - free)
-            keeps = slice_of(left - need, max(wanted))
-            added = max(0, min(left, need + keeps))
+            added, keeps = share(left, free, wanted)
             self._put(cursor, held, base + added)
-        return Grant(account, added, max(0, left - added), keeps, elsewhere)
+        return Slice(account, added, left - added, keeps, elsewhere)
 
     def _write(self, held: Held, now: float) -> None:
         account = held.account
@@ -203,11 +201,11 @@ def _left(cursor: CursorWrapper, account: Account, base: int) -> tuple[int, int]
     return int(budget[0]) - spent - others - (int(ours[0]) if ours else base), idle
 
 
-def _told(purse: Purse, asks: list[Ask], grants: list[Grant], clock: Callable[[], float]) -> None:
+def _told(purse: Purse, asks: list[Ask], grants: list[Slice], clock: Callable[[], float]) -> None:
     purse.take(grants, clock())
     by_account = {grant.account: grant for grant in grants}
     for ask in asks:
-        waiter: asyncio.Future[Grant] | None = ask.waiter
+        waiter: asyncio.Future[Slice] | None = ask.waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(by_account[ask.account])
 

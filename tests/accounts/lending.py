@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from accounts.budgets.limits import Table
-from accounts.budgets.purse import Grant, Purse, Reservation, Shortage
+from accounts.budgets.purse import Purse, Reservation, Shortage, Slice
 from accounts.ledger.ids import uuid7
 from accounts.ledger.journal import Journal
 from accounts.store import budgets
@@ -28,12 +28,12 @@ class Loop:
 
 class Waiter:
     def __init__(self) -> None:
-        self.grant: Grant | None = None
+        self.grant: Slice | None = None
 
     def done(self) -> bool:
         return self.grant is not None
 
-    def set_result(self, grant: Grant) -> None:
+    def set_result(self, grant: Slice) -> None:
         self.grant = grant
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accounts.budgets.limits import Limit, table
-from accounts.budgets.purse import Ask, Grant, Purse, slice_of
+from accounts.budgets.purse import Ask, Purse, Slice, slice_of
 from accounts.prices import Price
 from loadtest.mockserver import Answer, MockServer
 from proxy.errors import BudgetUnavailable, GatewayError, ModelUnpriced, OverBudget
@@ -42,20 +42,20 @@ class Database:
         for account in dict.fromkeys(ask.account for ask in asks):
             self.asked += 1
             wanted = sum(ask.amount_nano for ask in asks if ask.account is account)
-            grant = Grant(account, away=True) if self.down else self.granted(account, wanted)
+            grant = Slice(account, away=True) if self.down else self.granted(account, wanted)
             self.purse.take([grant], NOW)
             self.tell(asks, grant)
 
-    def tell(self, asks: list[Ask], grant: Grant) -> None:
+    def tell(self, asks: list[Ask], grant: Slice) -> None:
         for ask in asks:
             if ask.account is grant.account and ask.waiter is not None and not ask.waiter.done():
                 ask.waiter.set_result(grant)
 
-    def granted(self, account: Any, wanted: int) -> Grant:
+    def granted(self, account: Any, wanted: int) -> Slice:
         left = self.limit.amount_nano - account.granted
         keeps = slice_of(left - wanted, wanted)
         added = max(0, min(left, wanted + keeps))
-        return Grant(account, added, max(0, left - added), keeps, self.elsewhere)
+        return Slice(account, added, max(0, left - added), keeps, self.elsewhere)
 
 
 @asynccontextmanager
