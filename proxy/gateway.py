@@ -130,7 +130,7 @@ class Gateway:
         else:
             call.asked = asked = call.dialect.parse(raw, **url)
         call.entry.stream, call.entry.model_asked = asked.stream, asked.model[:200]
-        match = self.snapshot.find(asked.model)
+        match = self.snapshot.find(asked.model, call.grant.team)
         if match is None or not may_use(call.grant, asked.model):
             raise ModelNotFound(asked.model)
         call.match, call.entry.route = match, match.route.name

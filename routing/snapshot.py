@@ -1,13 +1,13 @@
 """A published routing table compiled for lookups: frozen values, found by the name a caller asked for.
 
-Order of a lookup: exact name; then the pattern with the most literal characters (ties: the smaller name); then
-`provider/model` where the provider is reachable by name. Disabled routes do not match.
+In which order names are looked up stands in routing/lookup.py. Disabled routes do not match.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from routing.lookup import Tables, Trail, filled, follow, index
 from routing.rules import ANY, DEFAULT_RETRIES, WEIGHTED
 
 MAX_ASKED = 512  # characters; a longer model name matches nothing
@@ -99,21 +99,17 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What a lookup found: the targets that can serve `model`, disabled providers left out."""
+    """What a lookup found: the targets that can serve `model`, disabled providers left out.
+
+    `model` is the name that was asked for with every alias followed. `shadows` are targets that only get copies.
+    `plain`: nothing but tiers and weights decides among the targets.
+    """
 
     route: Route
     model: str
     targets: tuple[Target, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Index:
-    """Lookup tables over the enabled routes."""
-
-    exact: Mapping[str, Match]
-    patterns: Mapping[tuple[str, str], Route]  # by what stands before and after the '*'
-    shapes: tuple[tuple[int, int], ...]  # lengths of both parts, most literal characters first
-    by_name: Mapping[str, Route]
+    shadows: tuple[Target, ...] = ()
+    plain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,28 +119,38 @@ class Snapshot:
     revision: int
     routes: tuple[Route, ...]
     providers: Mapping[str, Provider]
-    _index: Index = field(repr=False, compare=False)
-    _remembered: dict[str, Match] = field(default_factory=dict, repr=False, compare=False)
+    tables: Tables = field(repr=False, compare=False)
+    _exact: Mapping[str, Match] = field(repr=False, compare=False)  # for callers whose team has no routes of its own
+    _remembered: dict[tuple[str, str], Match] = field(default_factory=dict, repr=False, compare=False)
     forwards: bool = False  # whether some provider gets the callers' own Authorization
 
-    def find(self, model: str) -> Match | None:
+    def find(self, model: str, team: str = "") -> Match | None:
         """Return the route and targets for the name a caller asked for, None if nothing matches."""
-        return self._index.exact.get(model) or self._remembered.get(model) or self._search(model)
+        if team and team in self.tables.teams:
+            return self._remembered.get((team, model)) or self._search(model, team)
+        return self._exact.get(model) or self._remembered.get(("", model)) or self._search(model, "")
 
-    def names(self) -> list[str]:
-        """Return the exact names that can be asked for, sorted."""
-        return sorted(self._index.exact)
+    def names(self, team: str = "") -> list[str]:
+        """Return the exact names that callers of `team` can ask for, sorted."""
+        own = self.tables.teams.get(team)
+        return sorted({*self._exact, *(name for name in own.exact if self.find(name, team))} if own else self._exact)
 
-    def _search(self, model: str) -> Match | None:
-        if len(model) > MAX_ASKED:
-            return None
-        route = _by_pattern(self._index, model) or _by_provider(self._index, model)
-        if route is None:
-            return None
-        if len(self._remembered) >= REMEMBERED:
-            self._remembered.pop(next(iter(self._remembered)), None)
-        match = self._remembered[model] = _match(route, model)
+    def _search(self, model: str, team: str) -> Match | None:
+        match = self.match(model, team)
+        if match is not None:
+            if len(self._remembered) >= REMEMBERED:
+                self._remembered.pop(next(iter(self._remembered)), None)
+            self._remembered[team, model] = match
         return match
+
+    def match(self, model: str, team: str) -> Match | None:
+        """Look the name up anew, as `find` does where it does not remember."""
+        trail = self.trail(model, team)
+        return None if trail.found is None else matched(trail)
+
+    def trail(self, model: str, team: str) -> Trail:
+        """Return the way from a name to its route."""
+        return Trail((), model, None) if len(model) > MAX_ASKED else follow(self.tables, model, team)
 
 
 def build(revision: int, routes: Iterable[Route], providers: Iterable[Provider]) -> Snapshot:
@@ -152,7 +158,30 @@ def build(revision: int, routes: Iterable[Route], providers: Iterable[Provider])
     listed = tuple(routes)
     table = {provider.name: provider for provider in providers}
     forwards = any(each.forward_authorization and each.enabled for each in table.values())
-    return Snapshot(revision, listed, table, _index(listed, table), forwards=forwards)
+    by_name = {each.name: _open_route(each) for each in table.values() if each.by_name and each.enabled}
+    teams = sorted({route.team for route in listed if route.enabled} - {""})
+    general = index(route for route in listed if not route.team)
+    own = {team: index(route for route in listed if route.team == team) for team in teams}
+    tables = Tables(general, own, by_name)
+    trails = {name: follow(tables, name, "") for name in general.exact}
+    exact = {name: matched(trail) for name, trail in trails.items() if trail.found is not None}
+    return Snapshot(revision, listed, table, tables, exact, forwards=forwards)
+
+
+def matched(trail: Trail) -> Match:
+    """Return what is at the end of `trail`, with the upstream names of its targets written out."""
+    if trail.found is None:
+        raise ValueError("this way leads nowhere")
+    step, route = trail.found, trail.found.route
+    live = [each for each in route.targets if each.provider.enabled]
+    named = [replace(each, model=filled(each.model, step.matched) or trail.asked) for each in live]
+    targets = tuple(each for each in named if each.shadow is None)
+    plain = route.strategy == WEIGHTED and not route.sticky and all(_is_plain(each) for each in targets)
+    return Match(route, trail.asked, targets, tuple(each for each in named if each.shadow is not None), plain)
+
+
+def _is_plain(target: Target) -> bool:
+    return target.conditions is None and target.share is None
 
 
 def compile(document: Mapping[str, Any], secrets: Mapping[str, str], revision: int) -> Snapshot:
@@ -199,61 +228,6 @@ _ROUTE_FIELDS = tuple(name for name in Route.__dataclass_fields__ if name not in
 _TARGET_FIELDS = ("model", "tier", "weight", "share", "shadow")
 
 
-def _index(routes: tuple[Route, ...], providers: Mapping[str, Provider]) -> Index:
-    live = [route for route in routes if route.enabled]
-    patterns = {_halves(route.name): route for route in live if "*" in route.name}
-    shapes = {(len(before), len(after)) for before, after in patterns}
-    return Index(
-        exact={route.name: _match(route, route.name) for route in live if "*" not in route.name},
-        patterns=patterns,
-        shapes=tuple(sorted(shapes, key=lambda shape: (-sum(shape), shape))),
-        by_name={each.name: _open_route(each) for each in providers.values() if each.by_name and each.enabled},
-    )
-
-
 def _open_route(provider: Provider) -> Route:
     name = f"{provider.name}/*"
     return Route(name, (Target(name, provider, "*"),))
-
-
-def _by_pattern(index: Index, model: str) -> Route | None:
-    found: Route | None = None
-    literal = 0
-    length = len(model)
-    for before, after in index.shapes:
-        if found is not None and before + after < literal:
-            break
-        if before + after > length:
-            continue
-        route = index.patterns.get((model[:before], model[length - after :]))
-        if route is not None and (found is None or route.name < found.name):
-            found, literal = route, before + after
-    return found
-
-
-def _by_provider(index: Index, model: str) -> Route | None:
-    name, slash, rest = model.partition("/")
-    return index.by_name.get(name) if slash and rest else None
-
-
-def _match(route: Route, model: str) -> Match:
-    return Match(route, model, tuple(_live(route, model)))
-
-
-def _live(route: Route, model: str) -> Iterator[Target]:
-    """The route's targets that can be called, with their upstream names for `model` written out."""
-    matched = _matched(route.name, model)
-    for target in route.targets:
-        if target.provider.enabled:
-            yield replace(target, model=target.model.replace("*", matched) or model)
-
-
-def _matched(name: str, model: str) -> str:
-    """What the `*` of the pattern `name` stands for in `model`."""
-    before, after = _halves(name)
-    return model[len(before) : len(model) - len(after)]
-
-
-def _halves(pattern: str) -> tuple[str, str]:
-    before, _, after = pattern.partition("*")
-    return before, after

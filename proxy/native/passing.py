@@ -133,7 +133,7 @@ class Passing:
             raise NotAllowed("This key is for certain models, and this call names none that could be checked.")
         if not model:
             return self._without_model(snapshot)
-        routed = snapshot.find(model)
+        routed = snapshot.find(model, grant.team)
         if routed is not None and may_use(grant, model):
             targets = tuple(each for each in routed.targets if each.provider.kind in self.kinds)
             if targets:

@@ -22,7 +22,7 @@ async def list_models(request: GatewayRequest, *, gemini: bool = False) -> Answe
     shape = _shape_for(request, gemini)
     gateway = current()
     grant = grant_of(request, gateway, key_in_url=shape is _gemini)
-    models = [shape(gateway, name) for name in usable(gateway, grant)]
+    models = [shape(gateway, name, grant.team) for name in usable(gateway, grant)]
     if shape is _gemini:
         return as_json(request, {"models": models})
     if shape is _anthropic:
@@ -40,12 +40,12 @@ async def one_model(request: GatewayRequest, model: str, *, gemini: bool = False
     shape = _shape_for(request, gemini)
     gateway = current()
     grant = grant_of(request, gateway, key_in_url=shape is _gemini)
-    if gateway.snapshot.find(model) is None or not may_use(grant, model):
+    if gateway.snapshot.find(model, grant.team) is None or not may_use(grant, model):
         raise ModelNotFound(model)
-    return as_json(request, shape(gateway, model))
+    return as_json(request, shape(gateway, model, grant.team))
 
 
-def _shape_for(request: GatewayRequest, gemini: bool) -> Callable[[Gateway, str], dict[str, Any]]:
+def _shape_for(request: GatewayRequest, gemini: bool) -> Callable[[Gateway, str, str], dict[str, Any]]:
     """Return the shape the caller reads: three dialects share /v1/models, and each client gives itself away."""
     if gemini or b"x-goog-api-key" in request.raw_headers:
         request.dialect = GEMINI
@@ -61,14 +61,14 @@ def usable(gateway: Gateway, grant: Grant) -> list[str]:
 
     What else a pattern may lead to is known to its provider alone, who is not asked.
     """
-    found = dict.fromkeys(gateway.snapshot.names())
+    found = dict.fromkeys(gateway.snapshot.names(grant.team))
     for route in gateway.snapshot.routes:
-        if "*" in route.name and route.enabled:
-            found.update(dict.fromkeys(_listed(gateway, route)))
+        if "*" in route.name and route.enabled and route.team in {"", grant.team}:
+            found.update(dict.fromkeys(_listed(gateway, route, grant.team)))
     return [name for name in found if may_use(grant, name)]
 
 
-def _listed(gateway: Gateway, route: Route) -> list[str]:
+def _listed(gateway: Gateway, route: Route, team: str) -> list[str]:
     """Return the names that match a pattern route and lead to a model with a price."""
     before, _, after = route.name.partition("*")
     listed: list[str] = []
@@ -76,23 +76,23 @@ def _listed(gateway: Gateway, route: Route) -> list[str]:
         start, star, end = (target.model or route.name).partition("*")
         models = [model for model in gateway.book.models(target.provider.kind) if star and _fits(model, start, end)]
         listed += [before + model[len(start) : len(model) - len(end)] + after for model in models]
-    return [name for name in listed if (match := gateway.snapshot.find(name)) and match.route is route]
+    return [name for name in listed if (match := gateway.snapshot.find(name, team)) and match.route is route]
 
 
 def _fits(model: str, start: str, end: str) -> bool:
     return model.startswith(start) and model.endswith(end) and len(model) > len(start) + len(end)
 
 
-def _openai(gateway: Gateway, name: str) -> dict[str, Any]:
-    match = gateway.snapshot.find(name)
+def _openai(gateway: Gateway, name: str, team: str) -> dict[str, Any]:
+    match = gateway.snapshot.find(name, team)
     owner = match.targets[0].provider.name if match and match.targets else "qlite"
     return {"id": name, "object": "model", "created": 0, "owned_by": owner}
 
 
-def _anthropic(gateway: Gateway, name: str) -> dict[str, Any]:
+def _anthropic(gateway: Gateway, name: str, team: str) -> dict[str, Any]:
     return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
 
 
-def _gemini(gateway: Gateway, name: str) -> dict[str, Any]:
+def _gemini(gateway: Gateway, name: str, team: str) -> dict[str, Any]:
     methods = ["generateContent", "streamGenerateContent", "countTokens"]
     return {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": methods}

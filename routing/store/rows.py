@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from routing import document
+from routing import aliases, document
 from routing.document import PROVIDER_FIELDS, ROUTE_FIELDS, TARGET_FIELDS, Document, DocumentError, Entry
 from routing.models import Provider, Route, Target
 from routing.readers import STORED
@@ -31,7 +31,7 @@ def read_rows() -> Document:
         found = _read_once()
         if found is not None:
             try:
-                return document.normal(found)
+                return _checked(document.normal(found))
             except DocumentError as error:
                 raise RoutingRefused(f"the routing table cannot be published: {error}") from None
     raise RoutingRefused("the routing table keeps changing while it is read; try again")
@@ -48,6 +48,11 @@ def write_rows(table: Document, secrets: Mapping[str, str], *, replace: bool) ->
     if replace:
         _remove_others(table)
     return notices
+
+
+def _checked(table: Document) -> Document:
+    aliases.check(table)
+    return table
 
 
 def _read_once() -> dict[str, Any] | None:
