@@ -95,6 +95,7 @@ class Route:
     strategy: str = WEIGHTED
     sticky: str = ""
     retries: int = 0
+    off: tuple[Target, ...] = ()  # targets that are switched off, for those who explain
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,14 +204,18 @@ _PROVIDER_FIELDS = tuple(name for name in Provider.__dataclass_fields__ if name 
 
 
 def _route(entry: Mapping[str, Any], providers: Mapping[str, Provider]) -> Route:
-    targets = tuple(
-        _target(entry["name"], each, providers[each["provider"]])
-        for each in entry["targets"]
-        if each.get("enabled", True) and each["provider"] in providers
+    there = [each for each in entry["targets"] if each["provider"] in providers]
+    targets, off = (
+        tuple(_target(entry["name"], each, providers[each["provider"]]) for each in there if _is_on(each) is on)
+        for on in (True, False)
     )
     known = {name: entry[name] for name in _ROUTE_FIELDS if name in entry}
     retries = entry.get("retries")
-    return Route(**known, targets=targets, retries=DEFAULT_RETRIES if retries is None else retries)
+    return Route(**known, targets=targets, retries=DEFAULT_RETRIES if retries is None else retries, off=off)
+
+
+def _is_on(target: Mapping[str, Any]) -> bool:
+    return bool(target.get("enabled", True))
 
 
 def _target(route: str, entry: Mapping[str, Any], provider: Provider) -> Target:
@@ -224,7 +229,7 @@ def _own(shape: type[T], entry: Mapping[str, Any]) -> T | None:
     return None if part == shape() else part
 
 
-_ROUTE_FIELDS = tuple(name for name in Route.__dataclass_fields__ if name not in {"targets", "retries"})
+_ROUTE_FIELDS = tuple(name for name in Route.__dataclass_fields__ if name not in {"targets", "retries", "off"})
 _TARGET_FIELDS = ("model", "tier", "weight", "share", "shadow")
 
 
