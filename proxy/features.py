@@ -1,0 +1,77 @@
+"""What the routing table wants to know of a request: tools, images, a schema, its size, its session. Any dialect.
+
+Only read where a route asks: most do not.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from routing.decide import Request
+from routing.rules import STICKY_USER
+from routing.snapshot import Route
+
+if TYPE_CHECKING:
+    from proxy.call import Call
+
+BYTES_A_TOKEN = 4  # a rough mean over English, code and JSON
+DEEPEST = 6  # levels below a message at which an image can stand
+# What a part with an image is called: OpenAI's chat, its Responses, Anthropic's messages; Gemini's has no type.
+IMAGE_TYPES = frozenset({"image_url", "input_image", "image"})
+INLINE = ("inlineData", "inline_data", "fileData", "file_data")
+SESSION_LENGTH = 256  # characters of a session's name that count
+
+
+def of(call: "Call") -> Request:
+    """Return what is known of `call` for the decision where it goes."""
+    asked = call.asked
+    body = asked.body
+    return Request(
+        model=asked.model,
+        team=call.grant.team,
+        stream=asked.stream,
+        tools=bool(body.get("tools") or body.get("functions")),
+        images=_has_image(body.get("messages") or body.get("input") or body.get("contents"), DEEPEST),
+        json_schema=_has_schema(body),
+        tokens=call.entry.prompt_bytes // BYTES_A_TOKEN,
+        tags=call.entry.tags,
+        session=session_of(call, call.match.route),
+    )
+
+
+def session_of(call: "Call", route: Route) -> str:
+    """Return what the route keeps together: the value of a header, or the user that the body names; "" for neither."""
+    if not route.sticky:
+        return ""
+    if route.sticky == STICKY_USER:
+        body = call.asked.body
+        metadata = body.get("metadata")
+        found = body.get("user") or (metadata.get("user_id") if isinstance(metadata, dict) else None)
+        return found[:SESSION_LENGTH] if isinstance(found, str) else ""
+    return call.headers.get(route.sticky.lower().encode(), b"").decode("latin-1")[:SESSION_LENGTH]
+
+
+def _has_schema(body: dict[str, Any]) -> bool:
+    """OpenAI's chat and Responses, Anthropic's output format, Gemini's generation config."""
+    for outer, inner in (("response_format", None), ("text", "format"), ("output_config", "format")):
+        said = body.get(outer)
+        said = said.get(inner) if inner and isinstance(said, dict) else said
+        if isinstance(said, dict) and said.get("type") == "json_schema":
+            return True
+    config = body.get("generationConfig") or body.get("generation_config")
+    if not isinstance(config, dict):
+        return False
+    return any(config.get(name) for name in ("responseSchema", "responseJsonSchema", "response_schema"))
+
+
+def _has_image(value: Any, depth: int) -> bool:
+    if isinstance(value, list):
+        return depth > 0 and any(_has_image(each, depth - 1) for each in value)
+    if not isinstance(value, dict):
+        return False
+    if value.get("type") in IMAGE_TYPES or any(_is_image(value.get(name)) for name in INLINE):
+        return True
+    return depth > 0 and any(_has_image(value.get(name), depth - 1) for name in ("content", "parts"))
+
+
+def _is_image(data: Any) -> bool:
+    kind = data.get("mimeType") or data.get("mime_type") if isinstance(data, dict) else None
+    return isinstance(kind, str) and kind.startswith("image/")
