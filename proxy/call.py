@@ -1,6 +1,6 @@
 """The two values that travel through the pipeline: the call going in, and the reply coming out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,6 +45,7 @@ class Call:
     authorization: str = ""  # the caller's own, for a provider that wants it; never a key of ours
     carried: tuple[tuple[str, str], ...] = ()  # headers that go to a target of the caller's own dialect unchanged
     reservation: Reservation | None = None  # on the budgets that the call counts on
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)  # as they came in, by lower-case name
     passing: "Passing | None" = None  # set where nothing is translated, see proxy.native
 
     @property

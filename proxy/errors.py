@@ -167,6 +167,7 @@ class UpstreamError(GatewayError):
     origin = "upstream"
     try_next = True
     sent = True  # whether the provider may have seen the request
+    asked_to_wait = False  # whether `retry_after` is the provider's own wish
     limits: tuple[tuple[bytes, bytes], ...] = ()  # its rate-limit headers
 
     def __init__(

@@ -17,15 +17,16 @@ from accounts.ledger.entry import Attempt, Entry
 from accounts.ledger.ids import uuid7
 from accounts.ledger.journal import Journal
 from accounts.prices import Book, Usage
-from proxy import admission, forward, settle, tags, tokens, ways
+from proxy import admission, features, forward, settle, tags, tokens, ways
 from proxy import chat as chats
-from proxy.attempts import first_success
+from proxy.attempts import Attempts
 from proxy.cache import Cache
 from proxy.call import STOPPING, Call, Reply
 from proxy.counters import Counters
 from proxy.delivery import Delivery
 from proxy.dialects.base import Asked
 from proxy.errors import BadRequest, CannotSay, GatewayError, ModelNotFound, Unavailable, UpstreamError
+from proxy.outlook import Outlook
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Outgoing
 from proxy.requestlog import RequestLog
@@ -38,6 +39,8 @@ from routing.snapshot import Snapshot, Target
 log = logging.getLogger("qlite.gateway")
 
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C trace context, level 1
+
+PATIENCE = 60.0  # seconds after a call came in, after which nobody is tried again
 
 Proceed = Callable[[Call], Awaitable[Reply]]
 
@@ -137,19 +140,27 @@ class Gateway:
 
     async def dispatch(self, call: Call) -> Reply:
         """Call the targets until one answers."""
-        now = self.clock()
-        targets = order(call.match.targets, self.draw, lambda target: self.health.state(target.name, now) == "failing")
+        targets = self._ordered(call)
         if call.asked.operation == "count_tokens" and not any(ways.is_native(call, target) for target in targets):
             return await self._count_here(call)
         if call.grant.priced_only:
             targets = settle.with_price(self, call, targets)
         if not targets:
-            raise UpstreamError("No target of this route is in use.", status=503, code="no_target", retry_after=5)
+            raise UpstreamError(
+                "No target of this route takes this request.", status=503, code="no_target", retry_after=5
+            )
         if self.purse.table is not None:
             targets = await admission.reserve(self, call, targets)
+        attempts = Attempts(self.health, self.clock, self.draw, call.match.route.retries, call.started + PATIENCE)
         if (passing := call.passing) is not None:
-            return await first_success(targets, lambda target: passing.attempt(self, call, target))
-        return await first_success(targets, lambda target: self._attempt(call, target))
+            return await attempts.first_success(targets, lambda target: passing.attempt(self, call, target))
+        return await attempts.first_success(targets, lambda target: self._attempt(call, target))
+
+    def _ordered(self, call: Call) -> list[Target]:
+        """Return the targets to try, best first."""
+        match = call.match
+        request = None if match.plain else features.of(call)
+        return order(match, request, Outlook(self.health, self.book, self.clock()), self.draw)
 
     async def _count_here(self, call: Call) -> Reply:
         """Count a prompt's tokens where no target's own endpoint does: an estimate, at no cost."""
@@ -195,17 +206,18 @@ class Gateway:
     async def _begin_stream(
         self, call: Call, attempt: Attempt, target: Target, way: Way, response: Any, reply: Reply
     ) -> None:
-        deadline = time.monotonic() + self.upstream.timeouts(target.provider).total
+        deadline = time.monotonic() + self.upstream.timeouts(target).total
         stream = way.stream(call, target, response.stream, deadline)
         await stream.begin()
         call.entry.first_token_us = int((time.monotonic() - call.started) * 1_000_000)
+        settle.took(self, call, target, self.clock() - attempt.started_at)
         delivery = Delivery(self, call, attempt, target, stream)
         delivery.reply, reply.stream = reply, delivery
 
     async def _read_answer(
         self, call: Call, attempt: Attempt, target: Target, way: Way, response: Any, reply: Reply
     ) -> None:
-        limit = self.upstream.timeouts(target.provider).total
+        limit = self.upstream.timeouts(target).total
         try:
             async with asyncio.timeout(limit):
                 raw = await self.upstream.read(response, target.provider)

@@ -13,7 +13,7 @@ from proxy.providers.anthropic import VERSION
 from proxy.providers.base import Outgoing
 from proxy.upstream import Upstream, without_private
 from routing.kinds import KINDS
-from routing.snapshot import Provider
+from routing.snapshot import Provider, Target
 
 MOST = 2_000  # models; of what a provider lists beyond that nothing is read
 BUILT_IN = ("stub", "stub/slow", "stub/429", "stub/cut")
@@ -36,7 +36,7 @@ async def ask(upstream: Upstream, provider: Provider) -> Listing:
         return Listing(200, 0, BUILT_IN)
     started = time.monotonic()
     try:
-        response = await upstream.pass_on(provider, "GET", request(provider))
+        response = await upstream.pass_on(Target("", provider, ""), "GET", request(provider))
         raw = await upstream.read(response, provider)
     except UpstreamError as error:
         return Listing(None, _since(started), trouble=without_private(error, provider).message)

@@ -12,14 +12,23 @@ from accounts.ledger.entry import Attempt, totals
 from accounts.ledger.journal import JournalUnavailable
 from accounts.prices import Usage, tier_said
 from proxy import tokens
-from proxy.call import Call
+from proxy.call import STOPPING, Call
 from proxy.errors import GatewayError, ModelUnpriced, Unavailable, UpstreamError
+from routing.rules import FASTEST
 from routing.snapshot import Target
 
 if TYPE_CHECKING:
     from proxy.gateway import Gateway
 
 HARMLESS = frozenset({"GET", "HEAD", "DELETE"})  # methods that only look or tidy up, and cost nothing
+BUSY = frozenset({429, 503, 529})  # statuses whose Retry-After says how long a target wants to be left alone
+# What a stream can end with through no fault of the target's: ours, or the caller's.
+NOT_TROUBLE = frozenset(
+    (
+        *(STOPPING, "internal_error", "ledger_unavailable", "client_disconnected"),
+        *("upstream_refused", "request_too_large", "context_length_exceeded", "content_filter"),
+    )
+)
 LEDGER_DOWN = "The request cannot be recorded right now, so it was not sent."
 
 
@@ -63,7 +72,8 @@ def attempt_failed(gateway: "Gateway", call: Call, attempt: Attempt, target: Tar
     else:
         attempt.usage, attempt.usage_source = None, "none"
     if error.try_next or error.status >= 500:
-        gateway.health.failed(target.name, attempt.error, gateway.clock())
+        wait = error.retry_after if error.upstream_status in BUSY else None
+        gateway.health.failed(target.name, attempt.error, gateway.clock(), wait=wait)
     gateway.counters.upstream_failed(attempt.provider, attempt.error)
 
 
@@ -107,11 +117,19 @@ def answered(
     attempt.http_status = attempt.http_status or http_status
     attempt.latency_us = _micros(gateway.clock() - attempt.started_at)
     price_attempt(gateway, attempt, usage, source)
-    if error and not client_gone:
+    if not error:
+        gateway.health.succeeded(target.name, gateway.clock(), began=attempt.started_at)
+        if not call.entry.stream:
+            took(gateway, call, target, attempt.latency_us / 1_000_000)
+    elif not client_gone and error not in NOT_TROUBLE:
         gateway.health.failed(target.name, error, gateway.clock())
-    elif not error:
-        gateway.health.succeeded(target.name, gateway.clock())
     close(gateway, call, status=status, http_status=http_status, error=error, client_gone=client_gone)
+
+
+def took(gateway: "Gateway", call: Call, target: Target, seconds: float) -> None:
+    """Note how long a target took, where its route wants to know who is fastest."""
+    if call.match.route.strategy == FASTEST:
+        gateway.health.took(target.name, seconds, stream=call.entry.stream)
 
 
 def refused(gateway: "Gateway", call: Call, error: GatewayError) -> None:

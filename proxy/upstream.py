@@ -52,14 +52,23 @@ class Upstream:
         self._by_rule: dict[Rule, AiohttpTransport] = {}
         self._by_kind = {"stub": StubTransport()} if transports is None else dict(transports)
 
-    def timeouts(self, provider: Provider) -> Timeouts:
-        """Return the provider's own timeouts, ours where it has none."""
-        ours = self._timeouts
-        return Timeouts(
+    def timeouts(self, target: Target) -> Timeouts:
+        """Return the target's own timeouts, its provider's where it has none, ours where neither has."""
+        ours, provider = self._timeouts, target.provider
+        theirs = Timeouts(
             provider.connect_timeout or ours.connect,
             provider.first_byte_timeout or ours.first_byte,
             provider.idle_timeout or ours.idle,
             provider.total_timeout or ours.total,
+        )
+        own = target.limits
+        if own is None:
+            return theirs
+        return Timeouts(
+            own.connect_timeout or theirs.connect,
+            own.first_byte_timeout or theirs.first_byte,
+            own.idle_timeout or theirs.idle,
+            own.total_timeout or theirs.total,
         )
 
     async def open(self, target: Target, out: Outgoing, adapter: Adapter) -> httpx.Response:
@@ -67,7 +76,7 @@ class Upstream:
 
         Raises UpstreamError for anything else: no connection, no answer in time, an error status.
         """
-        provider, wait = target.provider, self.timeouts(target.provider)
+        provider, wait = target.provider, self.timeouts(target)
         transport = self._by_kind.get(provider.kind) or self._transport(provider)
         request = Outbound(out.url, out.headers, out.body, {"connect": wait.connect, "read": wait.first_byte})
         try:
@@ -81,12 +90,12 @@ class Upstream:
         set_read_timeout(response, wait.idle)
         return response
 
-    async def pass_on(self, provider: Provider, method: str, out: Outgoing) -> httpx.Response:
+    async def pass_on(self, target: Target, method: str, out: Outgoing) -> httpx.Response:
         """Send `out` and return the answer as it is, whatever its status. Whoever gets it closes it.
 
         Raises UpstreamError if there is none.
         """
-        patience = self.timeouts(provider)
+        provider, patience = target.provider, self.timeouts(target)
         wait = {"connect": patience.connect, "read": patience.first_byte}
         transport = self._by_kind.get(provider.kind) or self._transport(provider)
         try:

@@ -74,9 +74,7 @@ class Listener(Protocol):
         ...
 
 
-def order(
-    match: Match, request: Request | None, view: View, draw: Draw, told: Listener | None = None
-) -> Sequence[Target]:
+def order(match: Match, request: Request | None, view: View, draw: Draw, told: Listener | None = None) -> list[Target]:
     """Return the targets to try, best first. `request` may be None where `match.plain`.
 
     Conditions leave targets out. A canary's share is drawn, and then it comes first. Lower tiers come before higher
@@ -90,7 +88,7 @@ def order(
         targets, first = _canaries(fitting, request, draw, told)
     if view.calm:
         if told is None and len(targets) == 1 and not first:
-            return targets
+            return list(targets)
         return first + _by_tier(targets, match.route, request, view, draw, told)
     awake, asleep = _awake_and_asleep(_callable(targets, view, told), view, told)
     up, down = _awake_and_asleep(_callable(first, view, told), view, told)

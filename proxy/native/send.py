@@ -49,7 +49,7 @@ async def attempt(gateway: "Gateway", call: Call, passing: "Passing", target: Ta
         out = replace(out, headers=(*out.headers, *forward.header(call, target.provider)))
     opened = settle.open_attempt(gateway, call, target)
     try:
-        response = await gateway.upstream.pass_on(target.provider, passing.method, out)
+        response = await gateway.upstream.pass_on(target, passing.method, out)
         if response.status_code >= 300:
             return await _refused(gateway, call, passing, opened, target, response)
         return await _answered(gateway, call, passing, opened, target, response)
@@ -121,7 +121,7 @@ def _flow(
         watcher,
         lambda error: passing.shape.event(error, call.asked, operation.name),
         events=events,
-        deadline=time.monotonic() + gateway.upstream.timeouts(target.provider).total,
+        deadline=time.monotonic() + gateway.upstream.timeouts(target).total,
         status=response.status_code,
     )
 
@@ -133,7 +133,7 @@ def _is_text(kind: str, headers: httpx.Headers) -> bool:
 
 async def _whole(gateway: "Gateway", response: httpx.Response, target: Target) -> bytes:
     try:
-        async with asyncio.timeout(gateway.upstream.timeouts(target.provider).total):
+        async with asyncio.timeout(gateway.upstream.timeouts(target).total):
             return await gateway.upstream.read(response, target.provider)
     except TimeoutError:
         response.stream.close()  # type: ignore[union-attr]

@@ -33,9 +33,10 @@ def answered(status: int, headers: Mapping[str, str], body: bytes, target: Targe
         return UpstreamError(said, status=429, code="insufficient_quota", upstream_status=status)
     said, code, reply = _ours(status, provider.name)
     wait = _retry_after(headers)
-    if reply in {429, 503} and wait is None:
-        wait = 1
-    return UpstreamError(said, status=reply, code=code, retry_after=wait, upstream_status=status)
+    usual = 1 if reply in {429, 503} else None
+    error = UpstreamError(said, status=reply, code=code, retry_after=wait or usual, upstream_status=status)
+    error.asked_to_wait = wait is not None
+    return error
 
 
 def _blamed(status: int, detail: Mapping[str, Any], provider: Provider) -> UpstreamError:

@@ -51,7 +51,7 @@ async def ask(
 
 
 def _note_headers(request: GatewayRequest, call: Call) -> None:
-    headers = request.raw_headers
+    headers = call.headers = request.raw_headers
     if call.dialect is not None:
         call.carried = tuple((name.decode(), request.header(name)) for name in CARRIED if name in headers)
     if b"x-qlite-tags" in headers:

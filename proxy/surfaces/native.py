@@ -76,6 +76,7 @@ async def _pass(request: GatewayRequest, surface: str, passing: Passing, *, key_
     )
     call.dialect = passing.operation.dialect or passing.shape.dialect
     call.passing = passing
+    call.headers = request.raw_headers
     if gateway.snapshot.forwards:
         call.authorization = own_authorization(request.raw_headers)
     passing.content_type = request.header(b"content-type")

@@ -1,5 +1,6 @@
 """Routing tables for tests: a small one to read, and hypothesis strategies for any."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hypothesis import strategies as st
@@ -23,6 +24,37 @@ def target(name: str, *, tier: int = 0, weight: int = 1) -> Target:
     """Return the target `provider/model` for use without a table."""
     provider, _, model = name.partition("/")
     return Target("any", Provider(provider, "stub"), model or "m", tier, weight)
+
+
+class Seen:
+    """A view of targets for tests, by their names: who rests, who is barred and why, how fast and how dear they are."""
+
+    def __init__(
+        self,
+        tired: Collection[str] = (),
+        *,
+        barred: Mapping[str, str] | None = None,
+        seconds: Mapping[str, float] | None = None,
+        costs: Mapping[str, int] | None = None,
+    ) -> None:
+        self._tired, self._barred = tired, barred or {}
+        self._seconds, self._costs = seconds or {}, costs or {}
+
+    @property
+    def calm(self) -> bool:
+        return not self._tired and not self._barred
+
+    def resting(self, target: Target) -> bool:
+        return target.name in self._tired
+
+    def barred(self, target: Target) -> str:
+        return self._barred.get(target.name, "")
+
+    def seconds(self, target: Target, stream: bool) -> float | None:
+        return self._seconds.get(target.name)
+
+    def cost(self, target: Target, tokens: int) -> int | None:
+        return self._costs.get(target.name)
 
 
 _words = st.text(alphabet="abz019.-_", min_size=1, max_size=8)
