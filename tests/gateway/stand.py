@@ -209,6 +209,7 @@ providers:
 routes:
   - name: mock/*
     cache_ttl: 0
+    retries: 0
     targets: [{{provider: mock, model: "*"}}]
   - name: kept
     targets: [{{provider: mock, model: ok}}]
@@ -221,6 +222,7 @@ routes:
     targets: [{{provider: nobody, model: ok}}, {{provider: mock, model: ok, tier: 1}}]
   - name: unreachable
     cache_ttl: 0
+    retries: 0
     targets: [{{provider: nobody, model: ok}}]
 """
 
