@@ -107,7 +107,7 @@ class Upstream:
 
     async def connect(self, target: Target, out: Outgoing, adapter: Adapter, *, protocols: tuple[str, ...]) -> Wire:
         """Open a WebSocket to `target`. Whoever gets it closes it. Raises UpstreamError; then nothing was billed."""
-        provider, patience = target.provider, self.timeouts(target.provider)
+        provider, patience = target.provider, self.timeouts(target)
         wait = {"connect": patience.connect, "read": patience.first_byte}
         try:
             return await self._transport(provider).connect(
