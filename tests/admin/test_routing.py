@@ -97,13 +97,17 @@ def test_it_publishes_what_a_target_takes_from_its_own_page(root: Client) -> Non
 def test_it_takes_an_alias_and_a_teams_own_route(root: Client) -> None:
     rows.route("gpt-4o", rows.provider("one"))
     root.post(reverse("admin:routing_route_add"), route_form(name="smart", alias_of="gpt-4o"))
-    root.post(reverse("admin:routing_route_add"), route_form(name="gpt-4o", team="red", alias_of="smart"))
+    root.post(reverse("admin:routing_route_add"), route_form(name="gpt-4o", team="red", alias_of="mini"))
     published = revisions()[-1].document["routes"]
     assert [(each["name"], each["team"], each["alias_of"]) for each in published] == [
         ("gpt-4o", "", ""),
-        ("gpt-4o", "red", "smart"),
+        ("gpt-4o", "red", "mini"),
         ("smart", "", "gpt-4o"),
     ]
+    loop = route_form(name="mini", alias_of="smart")
+    page = root.post(reverse("admin:routing_route_add"), loop, follow=True).content.decode()
+    assert "these aliases lead back to where they began" in page
+    assert not Route.objects.filter(name="mini").exists()
     target = {"provider": Provider.objects.get().pk}
     page = root.post(reverse("admin:routing_route_add"), route_form(target, name="fast", alias_of="smart"))
     assert "none of its own" in page.content.decode()
