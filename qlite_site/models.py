@@ -1,4 +1,4 @@
-"""Failed sign-ins: what the throttle counts, and what stays for whoever asks later."""
+"""Rows of the site itself: failed sign-ins, which the throttle counts, and replays of recorded requests."""
 
 from django.db import models
 
@@ -19,3 +19,31 @@ class LoginFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account} from {self.address}"
+
+
+class Replay(models.Model):
+    """One replay of recorded requests against a draft, with both tables as they were when it began."""
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        DONE = "done"
+        CANCELLED = "cancelled"
+        FAILED = "failed"
+
+    author = models.CharField(max_length=150)
+    started_at = models.DateTimeField(auto_now_add=True)
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    size = models.IntegerField(help_text="At most so many requests, the newest first.")
+    serving = models.JSONField()
+    draft = models.JSONField()
+    state = models.CharField(max_length=10, choices=State, default=State.RUNNING)
+    tally = models.JSONField(default=dict)
+    trouble = models.CharField(max_length=200, blank=True)
+    beat_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"replay {self.pk} by {self.author}"

@@ -56,6 +56,12 @@ NAVIGATION = [
         rows("Providers", "dns", "routing", "provider"),
         rows("Routes", "alt_route", "routing", "route"),
         rows("Revisions", "history", "routing", "revision"),
+        {
+            "title": "Simulator",
+            "icon": "science",
+            "link": reverse_lazy("simulator"),
+            "permission": may("routing.view_revision"),
+        },
     ),
     group(
         "People and keys",

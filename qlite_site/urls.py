@@ -8,6 +8,7 @@ from django.views.generic import TemplateView
 
 from accounts.portal.urls import urls as keys
 from qlite_site import apidocs
+from qlite_site.simulate import pages as simulate
 from routing.store import latest
 
 
@@ -39,5 +40,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *apidocs.urls,
     path("keys/", include(keys(route_names))),
     path("reports/", include("accounts.reports.urls")),
+    *simulate.urls(),
     path("admin/", admin.site.urls),
 ]

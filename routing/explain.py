@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from routing.decide import Draw, Request, View, order
 from routing.lookup import BY_NAME, DEFAULT, EXACT, Trail
 from routing.rules import CHEAPEST, FASTEST, NEVER
-from routing.snapshot import Route, Snapshot, Target, matched
+from routing.snapshot import Route, Snapshot, Target, matched, written_out
 
 WHAT = {"streaming": "a stream", "tools": "tools", "images": "images", "json_schema": "a JSON schema"}
 
@@ -56,7 +56,7 @@ def explain(request: Request, snapshot: Snapshot, view: View, draw: Draw) -> Dec
     match = matched(trail)
     told = Words(match.route, request, view)
     ordered = order(match, request, view, draw, told)
-    left_out = [LeftOut(target.name, reason) for target, reason in (*told.left_out, *_switched_off(match.route))]
+    left_out = [LeftOut(target.name, reason) for target, reason in (*told.left_out, *_switched_off(match.route, trail))]
     left_out += [LeftOut(each.name, f"shadow: gets a copy of {each.shadow:g} % of the calls") for each in match.shadows]
     candidates = tuple(Candidate(target, ", ".join(told.why.get(id(target), ()))) for target in ordered)
     refused = "" if ordered else "503 no_target: no target of this route takes the request"
@@ -139,12 +139,12 @@ def _condition(target: Target, name: str, request: Request) -> str:
     return f"it takes only calls {'without' if getattr(conditions, name) == NEVER else 'with'} {WHAT[name]}"
 
 
-def _switched_off(route: Route) -> Iterable[tuple[Target, str]]:
+def _switched_off(route: Route, trail: Trail) -> Iterable[tuple[Target, str]]:
     for target in route.off:
-        yield target, "switched off"
+        yield written_out(target, trail), "switched off"
     for target in route.targets:
         if not target.provider.enabled:
-            yield target, f"its provider {target.provider.name} is switched off"
+            yield written_out(target, trail), f"its provider {target.provider.name} is switched off"
 
 
 def _way(trail: Trail, team: str) -> Iterable[str]:

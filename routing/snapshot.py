@@ -173,12 +173,17 @@ def matched(trail: Trail) -> Match:
     """Return what is at the end of `trail`, with the upstream names of its targets written out."""
     if trail.found is None:
         raise ValueError("this way leads nowhere")
-    step, route = trail.found, trail.found.route
-    live = [each for each in route.targets if each.provider.enabled]
-    named = [replace(each, model=filled(each.model, step.matched) or trail.asked) for each in live]
+    route = trail.found.route
+    named = [written_out(each, trail) for each in route.targets if each.provider.enabled]
     targets = tuple(each for each in named if each.shadow is None)
     plain = route.strategy == WEIGHTED and not route.sticky and all(_is_plain(each) for each in targets)
     return Match(route, trail.asked, targets, tuple(each for each in named if each.shadow is not None), plain)
+
+
+def written_out(target: Target, trail: Trail) -> Target:
+    """Return `target` with the upstream name that it has for what was asked."""
+    wildcard = trail.found.matched if trail.found is not None else ""
+    return replace(target, model=filled(target.model, wildcard) or trail.asked)
 
 
 def _is_plain(target: Target) -> bool:

@@ -16,7 +16,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.csrf import csrf_protect
 
 from routing import store
-from routing.admin.exchange import ExchangePages
+from routing.admin.base import ReadOnlyAdmin
+from routing.admin.draft import DraftPages
 from routing.admin.publishing import said
 from routing.diff import changes
 from routing.grouped import grouped
@@ -26,7 +27,7 @@ SHOWN = 3  # changes in a line of the list
 
 
 @admin.register(Revision)
-class RevisionAdmin(ExchangePages):
+class RevisionAdmin(DraftPages, ReadOnlyAdmin):
     list_display = ("number", "at", "author", "note", "in_short")
     list_filter = ("at", "author")
     search_fields = ("author", "note")

@@ -33,7 +33,6 @@ from routing.store.revisions import (
     preview,
     publish,
     restore,
-    tried,
     wait_for_other_publishers,
 )
 from routing.store.rows import RoutingRefused
@@ -81,7 +80,6 @@ __all__ = [
     "stamp",
     "standing",
     "take",
-    "tried",
     "version",
     "wait_for_other_publishers",
     "waiting_changes",

@@ -1,0 +1,111 @@
+"""Replays in the background: a thread for each, small pieces with rests, progress and cancelling through its row."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from accounts.models import RequestRecord
+from accounts.prices import UNITS, Usage
+from qlite_site.models import Replay
+from qlite_site.simulate import tables
+from qlite_site.simulate.replay import Recorded, Tally, replay
+from routing.decide import Request
+from routing.snapshot import compile
+
+log = logging.getLogger("qlite.replay")
+
+# The thread shares the interpreter with the event loop, so it works in pieces of a few milliseconds, with rests.
+PIECE = 40  # requests
+REST = 0.003  # seconds
+NOTED_EACH = 0.25  # seconds between two looks at the row
+SILENT = timedelta(seconds=20)  # a run that says nothing for so long died with its process
+FIELDS = ("id", "model_asked", "team", "stream", "tags", *UNITS)
+
+
+def start(author: str, window: timedelta, size: int) -> Replay:
+    """Freeze both tables, begin in the background, and return the row to watch. Raises RoutingRefused."""
+    now = timezone.now()
+    run = Replay.objects.create(
+        author=author,
+        since=now - window,
+        until=now,
+        size=size,
+        serving=tables.serving_document(),
+        draft=tables.draft_document(),
+        beat_at=now,
+    )
+    threading.Thread(target=_work, args=(run.pk,), name=f"replay-{run.pk}", daemon=True).start()
+    return run
+
+
+def cancel(run: Replay) -> None:
+    Replay.objects.filter(pk=run.pk, state=Replay.State.RUNNING).update(state=Replay.State.CANCELLED)
+
+
+def settle_silent(run: Replay) -> None:
+    """Mark a run whose process has died."""
+    dead = Replay.objects.filter(pk=run.pk, state=Replay.State.RUNNING, beat_at__lt=timezone.now() - SILENT)
+    if dead.update(state=Replay.State.FAILED, trouble="The process that ran it has ended."):
+        run.refresh_from_db()
+
+
+def work(pk: int) -> None:
+    """Run a replay to its end, or until somebody cancels it."""
+    run = Replay.objects.get(pk=pk)
+    before, after = compile(run.serving, {}, 0), compile(run.draft, {}, 0)
+    outlook = tables.outlook()
+    price = tables.price_by(outlook.book, outlook.now)
+    tally, noted = Tally(), time.monotonic()
+    for piece in pieces(run):
+        replay(piece, before, after, outlook, price, tally)
+        time.sleep(REST)
+        if time.monotonic() - noted > NOTED_EACH:
+            noted = time.monotonic()
+            if not _note(run, tally):
+                return
+    _note(run, tally, state=Replay.State.DONE)
+
+
+def _work(pk: int) -> None:
+    try:
+        work(pk)
+    except Exception as error:
+        log.exception("replay %s failed", pk)
+        Replay.objects.filter(pk=pk).update(state=Replay.State.FAILED, trouble=f"{type(error).__name__}: see the log")
+    finally:
+        connection.close()
+
+
+def _note(run: Replay, tally: Tally, **more: Any) -> bool:
+    """Write down how far it is. Returns False where somebody has cancelled it."""
+    running = Replay.objects.filter(pk=run.pk, state=Replay.State.RUNNING)
+    return bool(running.update(tally=tally.as_dict(), beat_at=timezone.now(), **more))
+
+
+def pieces(run: Replay) -> Iterator[list[Recorded]]:
+    """Yield the newest requests of the window, newest first, a few at a time. Ids are in the order of time."""
+    rows = RequestRecord.objects.filter(at__gte=run.since, pk__gte=first_of(run.since)).order_by("-pk").values(*FIELDS)
+    left, below = run.size, first_of(run.until)
+    while left > 0 and (found := list(rows.filter(pk__lt=below)[: min(PIECE, left)])):
+        yield [_recorded(row) for row in found]
+        left, below = left - len(found), found[-1]["id"]
+
+
+def first_of(moment: datetime) -> str:
+    """Return what is below every id (UUIDv7) made at `moment` or later, and above the earlier ones."""
+    digits = f"{int(moment.timestamp() * 1000):012x}"
+    return f"{digits[:8]}-{digits[8:]}"
+
+
+def _recorded(row: dict[str, Any]) -> Recorded:
+    usage = Usage(**{unit: row[unit] for unit in UNITS})
+    request = Request(
+        model=row["model_asked"], team=row["team"], stream=row["stream"], tokens=usage.tokens_in, tags=row["tags"]
+    )
+    return Recorded(row["id"], request, usage)
