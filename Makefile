@@ -50,7 +50,7 @@ format: install-dev ## Format and fix what can be fixed
 bench: install-dev ## Measure CPU, latency and memory beside a control; see loadtest/README.md
 	@$(BIN)/python -m loadtest.bench $(ARGS)
 
-torture: install-dev ## Kill -9 a gateway under load and prove that no money was lost; ARGS="--kills 50"
+torture: install-dev ## Prove that no money is lost under load: ARGS="--kills 50", "--leave 10000", "--away 30 --postgres"
 	@$(BIN)/python -m loadtest.torture $(ARGS)
 
 env-check: install ## Say which keys are set for the four targets below, and which of them can run

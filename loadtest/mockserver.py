@@ -38,7 +38,7 @@ class MockServer:
 
     `latency` is in seconds. Every request is kept in `hits`, oldest first, unless `record` is off, as it is for load;
     `received` counts them either way. `connections` is the number of open ones. `journal` names a file that gets a line
-    for each hit when its answer has ended.
+    for each hit when its answer has ended. `nonces` looks for the nonce of each hit also where nothing is kept.
     """
 
     def __init__(
@@ -49,13 +49,14 @@ class MockServer:
         chunks: int = 3,
         journal: Path | None = None,
         record: bool = True,
+        nonces: bool = False,
     ) -> None:
         self.port = port
         self.latency = latency
         self.chunks = chunks
         self.hits: list[Hit] = []
         self.received = 0
-        self._record = record
+        self._record, self._nonces = record, nonces or record or journal is not None
         self._journal_path = journal
         self._journal = -1
         self.sockets: list[Socket] = []  # every WebSocket so far
@@ -169,7 +170,7 @@ class MockServer:
         hit.request_id = f"req_{self.received:032x}"
         if request.body:
             _read_body(hit)
-        if self._record or self._journal >= 0 or hit.model.endswith("-then-ok"):
+        if self._nonces or hit.model.endswith("-then-ok"):
             hit.nonce = find_nonce(request.body)
         if self._record:
             hit.header_lines = parse.header_lines(request.head)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from loadtest import procfs
@@ -128,6 +128,7 @@ class Home:
     port: int
     options: tuple[str, ...] = ()
     database: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -140,6 +141,7 @@ class Home:
             "QLITE_ADMIN_PASSWORD": secrets.token_urlsafe(16),
             "QLITE_BIND": f"127.0.0.1:{self.port}",
             "PORT": str(self.port),
+            **self.settings,
         }
 
     def run(self, *command: str) -> str:

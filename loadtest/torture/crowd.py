@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import random
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -15,7 +16,7 @@ PATIENCE_SECONDS = 60.0
 WHILE_IT_IS_DOWN = 0.03
 
 # Routes by how often they are asked for, and whether as a stream (None: now so, now so). See TABLE in run.py.
-MIX: list[tuple[str, int, bool | None]] = [
+MIX: tuple[tuple[str, int, bool | None], ...] = (
     ("paced-1x0ms", 6, False),
     ("paced-2x300ms", 3, False),
     ("paced-3x20ms", 6, True),
@@ -27,7 +28,9 @@ MIX: list[tuple[str, int, bool | None]] = [
     ("cut-2", 1, True),
     ("drop", 1, None),
     ("status-500", 1, None),
-]
+)
+# Of these only what is answered well, sooner or later.
+GOOD = tuple(each for each in MIX if each[0] not in {"cut-2", "drop", "status-500"})
 _COST = re.compile(rb": x-request-cost=([0-9.]+|unpriced)\n\ndata: \[DONE\]\n\n")
 _HEADER = re.compile(rb"\r\n(x-qlite-id|x-request-cost): ([^\r]+)")
 
@@ -49,12 +52,16 @@ class Told:
 
 @dataclass(slots=True)
 class Crowd:
-    """`users` callers at one port. `broken` counts answers that never came whole, `refused` connections nobody took."""
+    """`users` callers at one port, who ask for what is in `mix`.
+
+    `broken` counts answers that never came whole, `refused` connections that nobody took.
+    """
 
     port: int
     key: str
     users: int
     seed: int
+    mix: Sequence[tuple[str, int, bool | None]] = MIX
     told: list[Told] = field(default_factory=list)
     asked: int = 0
     broken: int = 0
@@ -84,7 +91,7 @@ class Crowd:
 
     async def _ask(self, caller: Caller, choice: random.Random) -> bool:
         """Ask once; whether the connection can be used again."""
-        [(model, _, stream)] = choice.choices(MIX, [weight for _, weight, _ in MIX])
+        [(model, _, stream)] = choice.choices(self.mix, [weight for _, weight, _ in self.mix])
         streamed = choice.random() < 0.5 if stream is None else stream
         nonce = f"nonce-{self.seed:x}x{next(self._numbers):x}"
         self.asked += 1

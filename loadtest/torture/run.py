@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,13 +55,13 @@ async def torture(folder: Path, *, kills: int, users: int, seed: int, say: Say =
             outcome = Outcome(Judgement(), crowd, [])
             async with working(crowd):
                 await _kill_again_and_again(made, home, outcome, kills, say)
-            await asyncio.to_thread(_come_to_rest, home)
-            outcome.verdicts.append(await asyncio.to_thread(_verdict, home))
+            await asyncio.to_thread(come_to_rest, home)
+            outcome.verdicts.append(await asyncio.to_thread(verdict, home))
             code = await asyncio.to_thread(made.servers[-1].stop)
             await mock.idle(10)
         if code:
             outcome.verdicts.append(f"the last stop ended with exit code {code}")
-        outcome.verdicts.append(await asyncio.to_thread(_verdict, home))
+        outcome.verdicts.append(await asyncio.to_thread(verdict, home))
         rows = map(orjson.loads, home.run("ledger", "export", "--format", "jsonl").splitlines())
         nonces = [orjson.loads(line)["nonce"] for line in hits.read_bytes().splitlines()]
         outcome.judgement = judge(crowd.told, nonces, rows)
@@ -111,21 +111,26 @@ async def _kill(server: Server) -> None:
     await asyncio.to_thread(server.process.wait)
 
 
-def _come_to_rest(home: Home) -> None:
+def come_to_rest(home: Home) -> None:
     """Wait until nothing is under way and the journal is empty. Raises TimeoutError."""
     until = time.monotonic() + SETTLING_SECONDS
     while time.monotonic() < until:
-        connection = http.client.HTTPConnection("127.0.0.1", home.port, timeout=5)
-        connection.request("GET", "/health")
-        told = orjson.loads(connection.getresponse().read())
-        connection.close()
-        if told["journal"]["waiting"] == 0:
+        if waiting(home) == 0:
             return
         time.sleep(0.1)
     raise TimeoutError("the journal does not become empty")
 
 
-def _verdict(home: Home) -> str:
+def waiting(home: Home) -> int:
+    """How many records wait in the journal for the database."""
+    connection = http.client.HTTPConnection("127.0.0.1", home.port, timeout=5)
+    connection.request("GET", "/health")
+    told = orjson.loads(connection.getresponse().read())
+    connection.close()
+    return int(told["journal"]["waiting"])
+
+
+def verdict(home: Home) -> str:
     """What `qlite ledger verify` says, also where rows are not where they should be at rest."""
     try:
         said = home.run("ledger", "verify")
@@ -134,13 +139,15 @@ def _verdict(home: Home) -> str:
     return said if " 0 undrained, 0 open" in said else f"not at rest: {said.splitlines()[0]}"
 
 
-def furnish(home: Home, mock_port: int) -> str:
-    """Migrate, publish TABLE, set a price, and return a new API key."""
+MODELS = tuple(name for name, _, _ in MIX if name not in {"second-chance", "twice"})
+
+
+def furnish(home: Home, mock_port: int, models: Sequence[str] = MODELS) -> str:
+    """Migrate, publish TABLE with `models`, set a price, and return a new API key."""
     home.run("setup")
     home.run("shell", "-v", "0", "-c", PRICE)
     table = home.folder / "torture.yaml"
-    named = [name for name, _, _ in MIX if name not in {"second-chance", "twice"}]
-    plain = "".join(f"\n  - {{name: {name}, targets: [{{provider: mock, model: {name}}}]}}" for name in named)
+    plain = "".join(f"\n  - {{name: {name}, targets: [{{provider: mock, model: {name}}}]}}" for name in models)
     table.write_text(TABLE.format(port=mock_port, nobody=free_port(), plain=plain))
     home.run("import", str(table))
     return home.run("createkey", "--team", "torture", "--name", "torture", "--quiet")

@@ -93,9 +93,12 @@ class Exchange:
         }
 
     def watch(self, hung_up: Callable[[], object]) -> None:
-        """Call `hung_up` when the client leaves before its whole answer was sent; saves a task awaiting `receive`."""
+        """Call `hung_up` when the client leaves before its whole answer was sent; saves a task awaiting `receive`.
+
+        Never before the app's first step is over: an app that has not begun its work has nothing yet to stop.
+        """
         if self._gone:
-            hung_up()
+            self._channel.front.loop.call_soon(hung_up)
         else:
             self._hung_up = hung_up
 

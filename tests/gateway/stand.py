@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,13 +27,7 @@ COST = 12 * INPUT_NANO + 3 * OUTPUT_NANO
 
 @dataclass(frozen=True)
 class House(Home):
-    """A data folder with settings of its own."""
-
-    settings: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return super().environment | self.settings
+    """A data folder that can be furnished for tests, and copied."""
 
     def furnish_for_tests(self, mock_port: int) -> dict[str, str]:
         """Migrate, publish ROUTES with the mock behind them, and return API keys by what is special about them."""

@@ -1,11 +1,16 @@
 """Clients who leave: the app hears of it at once, and an app that does not listen is not left running."""
 
+import asyncio
 import signal
 import socket
 import struct
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from qlite_site.server.exchange import Exchange
+from qlite_site.server.head import parse
 from tests.server.client import Running, until
 
 
@@ -32,6 +37,17 @@ def test_it_tells_the_app_of_a_reset(mine: Running) -> None:
         mine.until(lambda told: told["in_flight"] == 2)
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert sorted(mine.until(lambda told: told["in_flight"] == 1)["events"]) == ["disconnect", "hangup"]
+
+
+async def test_it_tells_an_app_that_begins_after_its_client_has_left() -> None:
+    """And not before its first step is over: what it has not begun it cannot stop."""
+    channel: Any = SimpleNamespace(front=SimpleNamespace(loop=asyncio.get_running_loop()))
+    exchange, told = Exchange(channel, parse(b"GET / HTTP/1.1\r\nhost: x\r\n"), b"", 0.0), []
+    exchange.hang_up()
+    exchange.watch(lambda: told.append("hung up"))
+    assert told == []
+    await asyncio.sleep(0)
+    assert told == ["hung up"]
 
 
 def test_it_tells_the_app_in_the_middle_of_a_stream(mine: Running) -> None:
