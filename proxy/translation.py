@@ -10,6 +10,8 @@ from proxy.dialects.base import StreamEncoder, comments_allowed
 from proxy.errors import GatewayError, StreamCut
 from proxy.providers.base import Json, StreamTranslator
 from proxy.providers.breaks import reported
+from proxy.providers.likenesses import Numbers
+from proxy.providers.likenesses import chunk as in_form
 from proxy.stream import ProviderStream, Source
 
 
@@ -22,6 +24,7 @@ class Chunks:
     def __init__(self, usage_of: Callable[[Json], Usage | None], so_far: Usage | None = None) -> None:
         self._usage_of = usage_of
         self._finished = self._summed_up = False
+        self._numbers = Numbers()
         self.so_far = so_far
         self.ended = False
 
@@ -48,7 +51,7 @@ class Chunks:
             self._summed_up = self._summed_up or used is not None  # nothing but usage: its last word
             return []
         self._finished = self._finished or any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
-        return [chunk]
+        return [in_form(chunk, self._numbers)]
 
     def finish(self) -> list[Json]:
         if not (self.ended or self._finished):

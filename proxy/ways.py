@@ -17,6 +17,7 @@ from proxy.passage import Passage
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Adapter, Json, Outgoing
 from proxy.providers.extensions import FOREIGN, left_out
+from proxy.providers.likenesses import completion as in_form
 from proxy.relay import Relay
 from proxy.stream import ProviderStream, Source
 from proxy.translation import Chunks, Translation
@@ -34,6 +35,7 @@ TAKES = {
     ("completions", "chat"): OPENAI_KINDS - {"stub", "groq"},
     ("embeddings", "embeddings"): OPENAI_KINDS - {"stub", "groq"},
 }
+KNOW_DEVELOPERS, DEVELOPER = frozenset({"openai", "azure-openai"}), "developer"
 _CHAT = OpenAIChat()
 Headers = tuple[tuple[str, str], ...]
 
@@ -105,7 +107,7 @@ class Translated:
 
     def request(self, call: Call, target: Target) -> Outgoing:
         adapter = _adapter(target)
-        out = adapter.request(_without_extensions(call.chat) if adapter.dialect == "openai" else call.chat, target)
+        out = adapter.request(_likened(call.chat, target) if adapter.dialect == "openai" else call.chat, target)
         ignored = getattr(call.dialect, "ignored", None)
         return replace(out, ignored=(*out.ignored, *ignored(call.asked))) if ignored else out
 
@@ -118,7 +120,7 @@ class Translated:
 
     def read(self, call: Call, target: Target, raw: bytes) -> Read:
         adapter = _adapter(target)
-        body = _completion(raw, target) if adapter.dialect == "openai" else _object(raw, target)
+        body = in_form(_completion(raw, target)) if adapter.dialect == "openai" else _object(raw, target)
         completion = adapter.reply(body, call.chat)
         if call.match.route.answer_as_asked:
             completion = completion | {"model": call.asked.model}
@@ -167,10 +169,18 @@ def _with_carried(headers: Headers, carried: Headers, dialect: str) -> Headers:
     return (*(pair for pair in headers if pair[0] not in told), *told.items()) if told else headers
 
 
-def _without_extensions(chat: Chat) -> Chat:
-    """Return a translated chat without what belongs to another provider. Thoughts stay for who wants them back."""
+def _likened(chat: Chat, target: Target) -> Chat:
+    """Return a translated chat as a provider who speaks OpenAI's dialect takes it.
+
+    It goes without what belongs to another provider; thoughts stay for who wants them back. Few but OpenAI know of
+    developers: to others these are the system.
+    """
     raw, found = left_out(chat.raw, chat.body, FOREIGN)
-    return Chat(raw, orjson.loads(raw), chat.model, chat.stream, chat.wants_usage) if found else chat
+    body: Json = orjson.loads(raw) if found else chat.body
+    if target.provider.kind not in KNOW_DEVELOPERS and any(each["role"] == DEVELOPER for each in body["messages"]):
+        told = [each | {"role": "system"} if each["role"] == DEVELOPER else each for each in body["messages"]]
+        raw = orjson.dumps(body := body | {"messages": told})
+    return chat if raw is chat.raw else Chat(raw, body, chat.model, chat.stream, chat.wants_usage)
 
 
 def _completion(raw: bytes, target: Target) -> Json:

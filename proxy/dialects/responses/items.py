@@ -153,7 +153,10 @@ def usage_object(usage: Usage) -> Json:
     """Return the usage of a Response, which counts cached tokens in the input and reasoning in the output."""
     return {
         "input_tokens": usage.tokens_in,
-        "input_tokens_details": {"cached_tokens": usage.cached_input, "cache_write_tokens": usage.cache_write},
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_input,
+            "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
+        },
         "output_tokens": usage.tokens_out,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning},
         "total_tokens": usage.tokens_in + usage.tokens_out,
