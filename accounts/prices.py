@@ -202,6 +202,12 @@ class Book:
             found = self._found[asked] = self._look_up(provider, kind, model, at)
         return found[2]
 
+    def next(self, provider: str, kind: str, model: str, at: float) -> Price | None:
+        """Return the price that is the first to take effect after `at`, None where none is planned."""
+        planned = (price for key in self._candidates(provider, kind, model) for price in self._versions[key])
+        later = [price for price in planned if price.effective_from > at]
+        return min(later, key=attrgetter("effective_from"), default=None)
+
     def has(self, provider: str, kind: str, model: str, *, at: float, free: bool = False) -> bool:
         """Say whether a call could be priced at all: it is free, or there is a price in force."""
         return free or self.find(provider, kind, model, at) is not None

@@ -102,7 +102,7 @@ def _unpriced(today: date) -> Card:
         "Models without a price",
         str(len(names)) if len(names) < 20 else "20 or more",
         ", ".join(names[:3]) or f"none in {UNPRICED_DAYS} days",
-        reverse("admin:accounts_price_changelist"),
+        reverse("admin:accounts_price_waiting"),
         warn=bool(names),
     )
 

@@ -23,6 +23,11 @@ def rows(title: str, icon: str, app: str, model: str) -> dict[str, Any]:
     }
 
 
+def view(title: str, icon: str, name: str, permission: str) -> dict[str, Any]:
+    """A line of the sidebar that leads to a page of the admin's own."""
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": may(permission)}
+
+
 def page(title: str, icon: str, address: str) -> dict[str, Any]:
     """A line of the sidebar that leads out of the admin."""
     return {"title": title, "icon": icon, "link": below_root(address), "active": False}
@@ -78,6 +83,8 @@ NAVIGATION = [
         rows("Daily totals", "calendar_month", "accounts", "dailytotal"),
         rows("Closed days", "lock", "accounts", "ledgerday"),
         rows("Prices", "sell", "accounts", "price"),
+        view("Models without a price", "price_check", "accounts_price_waiting", "accounts.view_price"),
+        view("Price lists", "price_change", "accounts_price_lists", "accounts.view_price"),
         rows("Quarantine", "report", "accounts", "ledgerquarantine"),
     ),
     group(

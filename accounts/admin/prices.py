@@ -1,17 +1,21 @@
 """Prices in the admin: versions are added, never edited; what is or was in force is never deleted."""
 
+from datetime import datetime, time
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.dateparse import parse_date
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts import scales
+from accounts.admin import pricelists, waiting
 from accounts.admin.base import ModelAdmin, ModelForm, badge
 from accounts.admin.fields import ScaleField, UsdField, short_usd
 from accounts.models import Price
@@ -113,15 +117,32 @@ class PriceAdmin(ModelAdmin):
         )
         return marked.order_by("model", "provider", "kind", F("effective_from").desc())
 
+    def get_urls(self) -> list[URLPattern]:
+        lists, queue = (
+            self.admin_site.admin_view(partial(each.page, self.admin_site)) for each in (pricelists, waiting)
+        )
+        own = [
+            path("lists/", lists, name="accounts_price_lists"),
+            path("waiting/", queue, name="accounts_price_waiting"),
+        ]
+        return [*own, *super().get_urls()]
+
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fieldsets if obj is None else self.shown_fieldsets
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Prefill from an existing version, `?from=ID`; the new one takes effect now unless another date is entered."""
+        """Prefill from an existing version, `?from=ID`, or for a model, `?model=M&provider=P&since=DATE`.
+
+        A new version takes effect now, unless `since` or another date is entered.
+        """
         text = request.GET.get("from", "")
         former = Price.objects.filter(pk=int(text)).first() if text.isdecimal() and len(text) < 18 else None
         copied = {name: getattr(former, name) for name in (*WHOSE, *AMOUNTS, *SCALES)} if former else {}
-        return {"effective_from": timezone.now().replace(second=0, microsecond=0), **copied}
+        given = {name: request.GET[name][:200] for name in WHOSE if name in request.GET}
+        since = parse_date(request.GET.get("since", "")[:10]) if former is None else None
+        now = timezone.now().replace(second=0, microsecond=0)
+        begins = timezone.make_aware(datetime.combine(since, time.min)) if since else now
+        return {"effective_from": begins, **copied, **given}
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

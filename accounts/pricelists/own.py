@@ -1,12 +1,13 @@
 """Our own form of a price list, the one that ships: amounts as text in USD a million."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from accounts import scales
 from accounts.money import NotMoney, nano, usd
-from accounts.pricelists.offers import List, NotAList, Offer, usable
+from accounts.pricelists.offers import BEGINNING, List, NotAList, Offer, usable
 from accounts.prices import UNITS
 from accounts.scales import NotAScale
 
@@ -32,6 +33,11 @@ def write(prices: List) -> str:
     head = {"name": prices.name, "source": prices.source, "unit": UNIT}
     before = "".join(f"  {json.dumps(name)}: {json.dumps(value)},\n" for name, value in head.items())
     return f'{{\n{before}  "prices": [\n{lines}\n  ]\n}}\n'
+
+
+def dated(offer: Offer) -> Offer:
+    """Return it with a date, which our own form needs: the beginning, where the list has none."""
+    return offer if offer.effective_from is not None else replace(offer, effective_from=BEGINNING)
 
 
 def _offer(row: dict[str, Any]) -> Offer:

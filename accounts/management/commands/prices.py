@@ -12,11 +12,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts import pricelists
+from accounts.money import usd
 from accounts.pricelists import additions, genai, own, words
 from accounts.pricelists.compare import CHANGED, IGNORED, NEW, SAME
 from accounts.pricelists.offers import List, NotAList
 from accounts.store import pricelists as store
+from accounts.store import reprice, waiting
 
+AUTHOR = "qlite prices settle-waiting"
 ALIASES = {"or_": "or", "and_": "and"}
 
 
@@ -28,12 +31,18 @@ class Command(BaseCommand):
         sync = actions.add_parser("sync", help="Show what a price list would change. Your own prices stay as they are.")
         sync.add_argument("--file", type=Path, help="genai-prices' data.json, LiteLLM's model prices, or our own form.")
         sync.add_argument("--apply", action="store_true", help="Add the new and the changed ones as versions.")
+        settle = actions.add_parser(
+            "settle-waiting", help="Show what calls without a price come to, now that they have one."
+        )
+        settle.add_argument("--apply", action="store_true", help="Book it, as adjustments beside the records, once.")
         convert = actions.add_parser("convert", help="Write a price list in our own form to standard output.")
         convert.add_argument("--file", type=Path, help="The list. Without one the installed package genai-prices.")
 
-    def handle(self, *, action: str, file: Path | None, apply: bool = False, **options: Any) -> None:
+    def handle(self, *, action: str, file: Path | None = None, apply: bool = False, **options: Any) -> None:
         try:
-            if action == "sync":
+            if action == "settle-waiting":
+                self._settle(apply)
+            elif action == "sync":
                 self._sync(pricelists.read(file.read_text()) if file else store.shipped(), apply)
             else:
                 self._convert(pricelists.read(file.read_text()) if file else _installed())
@@ -54,6 +63,24 @@ class Command(BaseCommand):
             self.stdout.write(f"Added {store.apply(changes, prices, by='qlite prices sync')} versions.")
         elif counted[NEW] or counted[CHANGED]:
             self.stdout.write("Nothing was changed. With --apply the new and the changed ones are added.")
+
+    def _settle(self, apply: bool) -> None:
+        rows = waiting.waiting()
+        for each in rows:
+            name = f"{each.provider}/{each.model}"
+            if each.price is None:
+                self.stdout.write(f"{name}: {each.calls:,} calls wait; it has no price.")
+                continue
+            done = reprice.run(waiting.preview(each, author=AUTHOR, at_once=apply).pk)
+            booked = f"booked {done.booked:,} adjustments" if apply else f"{done.found:,} adjustments"
+            left = f"; {done.waiting:,} go on waiting" if done.waiting else ""
+            self.stdout.write(f"{name}: {booked}, {usd(done.booked_nano if apply else done.delta_nano)} USD{left}.")
+            if not apply:
+                reprice.cancel(done.pk)
+        if not rows:
+            self.stdout.write("Nothing waits for a price.")
+        elif not apply:
+            self.stdout.write("Nothing was booked. With --apply it is.")
 
     def _convert(self, prices: List) -> None:
         self.stdout.write(own.write(additions.added(prices)), ending="")
