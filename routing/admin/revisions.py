@@ -16,8 +16,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.csrf import csrf_protect
 
 from routing import store
-from routing.admin.base import ReadOnlyAdmin
-from routing.admin.draft import DraftPages
+from routing.admin.exchange import ExchangePages
 from routing.admin.publishing import said
 from routing.diff import changes
 from routing.grouped import grouped
@@ -27,7 +26,7 @@ SHOWN = 3  # changes in a line of the list
 
 
 @admin.register(Revision)
-class RevisionAdmin(DraftPages, ReadOnlyAdmin):
+class RevisionAdmin(ExchangePages):
     list_display = ("number", "at", "author", "note", "in_short")
     list_filter = ("at", "author")
     search_fields = ("author", "note")

@@ -33,6 +33,7 @@ from routing.store.revisions import (
     preview,
     publish,
     restore,
+    tried,
     wait_for_other_publishers,
 )
 from routing.store.rows import RoutingRefused
@@ -80,6 +81,7 @@ __all__ = [
     "stamp",
     "standing",
     "take",
+    "tried",
     "version",
     "wait_for_other_publishers",
     "waiting_changes",

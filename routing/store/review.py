@@ -81,9 +81,15 @@ def take(
     *,
     secrets: Mapping[str, str] | None = None,
     replace: bool = False,
+    seen: str = "",
 ) -> Kept:
-    """Write a document to the rows as `apply` does, and `save`. Raises RoutingRefused."""
+    """Write a document to the rows as `apply` does, and `save`. Raises RoutingRefused.
+
+    With `seen`, only on top of that version of the draft.
+    """
     wait_for_other_publishers()
+    if seen:
+        _refuse_unseen(seen)
     write_rows(normal(table), secrets or {}, replace=replace)
     return save(author, note)
 

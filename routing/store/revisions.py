@@ -102,13 +102,20 @@ def apply(
 def preview(
     table: Mapping[str, Any], *, secrets: Mapping[str, str] | None = None, replace: bool = False
 ) -> list[Change]:
-    """List what `apply` would change, by doing it and taking it back. Raises RoutingRefused as `apply` would."""
+    """List what `apply` would change. Raises RoutingRefused as `apply` would."""
+    return changes(*tried(table, secrets=secrets, replace=replace))
+
+
+def tried(
+    table: Mapping[str, Any], *, secrets: Mapping[str, str] | None = None, replace: bool = False
+) -> tuple[Document, Document]:
+    """Return the draft before and after `apply`, by doing it and taking it back. Raises RoutingRefused."""
     with transaction.atomic():
         before = draft()
         write_rows(normal(table), secrets or {}, replace=replace)
-        found = changes(before, draft())
+        after = draft()
         transaction.set_rollback(True)
-    return found
+    return before, after
 
 
 def normal(table: Mapping[str, Any]) -> Document:

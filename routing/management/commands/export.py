@@ -14,10 +14,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", metavar="FILE", nargs="?", default="-")
+        parser.add_argument(
+            "--revision", metavar="N", default="serving", help="A number, or 'draft'; default: serving."
+        )
 
-    def handle(self, *, file: str, **options: Any) -> None:
-        revision = store.latest()
-        text = exchange.write(revision.document if revision else store.draft())
+    def handle(self, *, file: str, revision: str, **options: Any) -> None:
+        try:
+            text = exchange.write(store.named(revision) if store.latest() else store.draft())
+        except store.RoutingRefused as refused:
+            raise CommandError(str(refused)) from None
         if file == "-":
             self.stdout.write(text, ending="")
             return

@@ -1,54 +1,71 @@
-"""`qlite import FILE.yaml`: take a routing table from text, show what changes, publish it."""
+"""`qlite import FILE.yaml`: take a routing table from text, show what changes, publish it or keep it as a draft."""
 
 import os
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 
-from routing import exchange, store
+from routing import exchange, inherited, store
 from routing.address import AddressRefused
 from routing.document import Document, DocumentError, Entry
 from routing.kinds import KINDS
-
-AUTHOR = "command line"
+from routing.management.tables import AUTHOR, outcome, sentences, text
 
 
 class Command(BaseCommand):
     help = "Read a routing table from a YAML file and publish it. Private addresses are accepted, and said so."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("file", metavar="FILE", help="A YAML file, or - for standard input.")
+        parser.add_argument("file", metavar="FILE", nargs="?", help="A YAML file, or - for standard input.")
+        parser.add_argument(
+            "--env",
+            action="store_true",
+            help=f"Read {inherited.MAP} and {inherited.DEFAULT} instead, as older gateways did; --yes applies it.",
+        )
+        parser.add_argument("--yes", action="store_true", help="Apply what --env shows.")
         parser.add_argument("--replace", action="store_true", help="Remove what the file does not mention.")
         parser.add_argument("--dry-run", action="store_true", help="Show what would change, and change nothing.")
         parser.add_argument("--note", default="", help="A note for the revision.")
 
-    def handle(self, *, file: str, replace: bool, dry_run: bool, note: str, **options: Any) -> None:
+    def handle(self, *, file: str | None, env: bool, yes: bool, dry_run: bool, **options: Any) -> None:
+        if env == (file is not None):
+            raise CommandError("name a file, or say --env")
         try:
-            reading = exchange.read(_text(file), os.environ)
+            reading = _inherited() if file is None else exchange.read(text(file), os.environ)
             self._say(*reading.notices, *allow_private_addresses(reading.document))
-            if dry_run:
-                changes = store.preview(reading.document, secrets=reading.secrets, replace=replace)
-                self._say(*(change.sentence for change in changes), "Nothing was changed: this was a dry run.")
+            if dry_run or (env and not yes):
+                self._show(reading, options["replace"], "this was a dry run." if dry_run else "--yes applies it.")
                 return
-            self._apply(reading, replace=replace, note=note or f"Imported {Path(file).name}")
+            note = options["note"] or (f"Imported {Path(file).name}" if file else "Imported from the environment")
+            self._apply(reading, replace=options["replace"], note=note)
         except (DocumentError, store.RoutingRefused) as error:
             raise CommandError(str(error)) from None
 
+    def _show(self, reading: exchange.Reading, replace: bool, why: str) -> None:
+        changes = store.preview(reading.document, secrets=reading.secrets, replace=replace)
+        self._say(*sentences(changes), f"Nothing was changed: {why}")
+
+    @transaction.atomic
     def _apply(self, reading: exchange.Reading, *, replace: bool, note: str) -> None:
-        before = store.latest()
-        revision = store.apply(reading.document, AUTHOR, note, secrets=reading.secrets, replace=replace)
+        changes = store.preview(reading.document, secrets=reading.secrets, replace=replace)
+        kept = store.take(reading.document, AUTHOR, note, secrets=reading.secrets, replace=replace)
         self._say(*(f"provider {name}: credential stored, encrypted" for name in reading.secrets))
-        if before is not None and before.number == revision.number:
-            self._say(f"The routing table is as before: revision {revision.number} goes on serving.")
-            return
-        self._say(*(change["sentence"] for change in revision.diff), f"Published revision {revision.number}.")
+        self._say(*sentences(changes), outcome(kept))
 
     def _say(self, *lines: str) -> None:
         for line in lines:
             self.stdout.write(line)
+
+
+def _inherited() -> exchange.Reading:
+    """Read the environment form. Raises CommandError where it says nothing."""
+    mapping, default = (os.environ.get(name, "").strip() for name in (inherited.MAP, inherited.DEFAULT))
+    if not mapping and not default:
+        raise CommandError(f"neither {inherited.MAP} nor {inherited.DEFAULT} is set")
+    return exchange.Reading(inherited.table_of(mapping, default, store.draft()), {}, ())
 
 
 def allow_private_addresses(document: Document) -> list[str]:
@@ -76,12 +93,3 @@ def _only_private(entry: Entry) -> bool:
             return False
         return True
     return False
-
-
-def _text(file: str) -> str:
-    if file == "-":
-        return sys.stdin.read()
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{file} cannot be read: {error}") from None

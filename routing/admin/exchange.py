@@ -1,0 +1,175 @@
+"""The routing table as YAML in the admin: out as a file, in after a look at what it would change."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.contrib import messages
+from django.core import signing
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_protect
+
+from routing import exchange, store
+from routing.admin.draft import DraftPages
+from routing.admin.publishing import tell
+from routing.checks import ERROR
+from routing.diff import changes
+from routing.document import Document, DocumentError, Entry
+from routing.grouped import grouped, words
+
+SALT = "routing.import"
+MOST = 4 * 1024 * 1024  # bytes of a file
+# As in the provider's form: where a call may go, and whose secret goes with it.
+SUPERUSER_FIELDS = ("allow_private", "allow_insecure", "forward_authorization")
+
+
+class ImportForm(forms.Form):
+    file = forms.FileField(required=False)
+    text = forms.CharField(
+        label="or paste it here",
+        required=False,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "ql-code"}),
+    )
+    replace = forms.BooleanField(label="Remove what it does not mention", required=False)
+    note = forms.CharField(required=False, max_length=500, help_text="Kept with the revision.")
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        file = cleaned.get("file")
+        if file is not None and file.size > MOST:
+            raise forms.ValidationError("The file is larger than 4 MiB.")
+        cleaned["whole"] = file.read() if file is not None else cleaned.get("text", "").encode()
+        try:
+            cleaned["table"] = _table_in(cleaned["whole"].decode())
+        except (DocumentError, UnicodeDecodeError) as error:
+            raise forms.ValidationError(f"Nothing can be read from it: {error}.") from None
+        return cleaned
+
+
+class ExchangePages(DraftPages):
+    """Import shows difference and checks first, and applies exactly what it showed."""
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("import/", wrap(self.take), name="routing_revision_import"),
+            path("export/", wrap(self.export), name="routing_revision_export"),
+            *super().get_urls(),
+        ]
+
+    def export(self, request: HttpRequest) -> HttpResponse:
+        """Give a state of the table as a YAML file; secrets are never in it."""
+        if not request.user.has_perm("routing.view_revision"):
+            raise PermissionDenied
+        state = request.GET.get("state", "serving")
+        try:
+            text = exchange.write(store.named(state))
+        except store.RoutingRefused as refused:
+            messages.error(request, str(refused))
+            return HttpResponseRedirect(reverse("admin:routing_revision_changelist"))
+        name = f"routes-{state}.yaml"  # a number or a word that `named` knows
+        return HttpResponse(
+            text, content_type="application/yaml", headers={"content-disposition": f'attachment; filename="{name}"'}
+        )
+
+    @method_decorator(csrf_protect)
+    def take(self, request: HttpRequest) -> HttpResponse:
+        """Read a table, show what it would change, apply what was shown."""
+        if not request.user.has_perms(["routing.add_revision", "routing.change_provider", "routing.change_route"]):
+            raise PermissionDenied
+        try:
+            if "apply" in request.POST:
+                return self._apply(request)
+            form = ImportForm(request.POST or None, request.FILES or None)
+            if request.method == "POST" and form.is_valid():
+                data = form.cleaned_data
+                return self._shown(request, data["table"], bool(data["replace"]), data["note"])
+        except store.RoutingRefused as refused:
+            messages.error(request, f"Nothing was imported: {refused}.")
+            form = ImportForm(initial={name: request.POST.get(name) for name in ("text", "replace", "note")})
+        return self.page(request, "import", "Import a routing table", {"form": form})
+
+    def _shown(self, request: HttpRequest, table: Document, replace: bool, note: str) -> HttpResponse:
+        before, after = store.tried(table, replace=replace)
+        _refuse_beyond(request, before, after)
+        found = store.findings(after)
+        held = {"for": request.user.pk, "table": table, "replace": replace, "note": note, "seen": store.version()}
+        context = {
+            "groups": grouped(changes(before, after)),
+            "errors": [each for each in found if each.level == ERROR],
+            "warnings": [each for each in found if each.level != ERROR],
+            "apply": signing.dumps(held, salt=SALT, compress=True),
+            "note": note,
+        }
+        return self.page(request, "import", "What the import changes", context)
+
+    def _apply(self, request: HttpRequest) -> HttpResponse:
+        try:
+            held = signing.loads(request.POST["apply"], salt=SALT)
+        except signing.BadSignature:
+            raise PermissionDenied from None
+        if held["for"] != request.user.pk:
+            raise PermissionDenied
+        table, replace, note = held["table"], held["replace"], held["note"] or "Imported in the admin"
+        if held["seen"] != store.version():
+            messages.warning(request, "Somebody changed the routing table since you opened this page. Look again.")
+            return self._shown(request, table, replace, held["note"])
+        _refuse_beyond(request, *store.tried(table, replace=replace))
+        before = store.latest()
+        kept = store.take(table, request.user.get_username(), note, replace=replace, seen=held["seen"])
+        tell(request, kept, before)
+        if kept.revision is not None:
+            self.log_change(request, kept.revision, "Imported a table")
+        return HttpResponseRedirect(reverse("admin:routing_revision_changelist"))
+
+
+def _table_in(text: str) -> Document:
+    """Read YAML without the server's environment, which is not for everybody. Raises DocumentError."""
+    reading = exchange.read(text, {})
+    if reading.secrets:
+        raise DocumentError(
+            f"provider {next(iter(reading.secrets))}: a credential in the clear does not belong here; "
+            "enter it on the provider's own page, or name a variable"
+        )
+    return reading.document
+
+
+def _refuse_beyond(request: HttpRequest, before: Document, after: Document) -> None:
+    """Refuse what the person could not do in a provider's form. Raises RoutingRefused."""
+    known: dict[str, Entry] = {entry["name"]: entry for entry in before["providers"]}
+    root = request.user.is_superuser
+    for entry in after["providers"]:
+        was = known.get(entry["name"])
+        if not root:
+            _refuse_trust(entry, was)
+        if was is not None and _would_leak(was, entry, root):
+            raise store.RoutingRefused(
+                f"provider {entry['name']}: its credential belongs to the old address; change that on its own page"
+            )
+
+
+def _would_leak(was: Entry, now: Entry, root: bool) -> bool:
+    """Whether a credential that this person cannot read would be sent to another host than before."""
+    there, then = was["credential"], now["credential"]
+    return bool(there and then) and ("stored" in then or not root) and _moved(was, now)
+
+
+def _refuse_trust(entry: Entry, was: Entry | None) -> None:
+    for field in SUPERUSER_FIELDS:
+        if entry[field] != (was[field] if was is not None else False):
+            raise store.RoutingRefused(f"provider {entry['name']}: only a superuser may change {words(field)}")
+    variable, before = ((each or {}).get("credential") or {} for each in (entry, was))
+    if variable.get("env", "") not in ("", before.get("env", "")):
+        raise store.RoutingRefused(f"provider {entry['name']}: only a superuser may name a variable as its credential")
+    trusted = was is not None and any(was[field] for field in SUPERUSER_FIELDS)
+    if was is not None and trusted and entry["base_url"] != was["base_url"]:
+        raise store.RoutingRefused(f"provider {entry['name']}: only a superuser may change its address")
+
+
+def _moved(was: Entry, now: Entry) -> bool:
+    one, other = (urlsplit(each["base_url"]) for each in (was, now))
+    return (one.scheme, one.netloc.lower()) != (other.scheme, other.netloc.lower())
