@@ -1,5 +1,6 @@
 """Counters and latencies for Prometheus. Labels come from the routing table only, never from a caller's text."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
@@ -41,6 +42,16 @@ class Counters:
         self._failures = Counter(
             "qlite_upstream_failures", "Attempts that brought no answer.", ["provider", "code"], registry=registry
         )
+        self._moved = Counter(
+            "qlite_breaker_changes", "Breakers that opened or closed.", ["provider", "state"], registry=registry
+        )
+        self._open = Gauge(
+            "qlite_breakers_open",
+            "Targets in trouble or opened by hand, as each process sees it.",
+            ["provider"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self._rejected = Counter("qlite_rejected", "Requests turned away before dispatch.", ["code"], registry=registry)
         self.backlog = Gauge(
             "qlite_journal_rows", "Rows waiting in the journal.", registry=registry, multiprocess_mode="livesum"
@@ -63,6 +74,7 @@ class Counters:
         self.verify_days = _gauge("qlite_ledger_verify_days", "Days whose rows are sealed.", registry)
         self.verify_problems = _gauge("qlite_ledger_verify_problems", "Faults that were found in them.", registry)
         self.verified_at = _gauge("qlite_ledger_verify_timestamp_seconds", "When one was looked at last.", registry)
+        self._troubled: set[str] = set()
         self._children: dict[tuple[Any, ...], Any] = {}
 
     def _child(self, metric: Any, *values: str) -> Any:
@@ -96,6 +108,15 @@ class Counters:
 
     def upstream_failed(self, provider: str, code: str) -> None:
         self._child(self._failures, provider, code).inc()
+
+    def breaker_moved(self, provider: str, state: str) -> None:
+        self._child(self._moved, provider, state).inc()
+
+    def open_breakers(self, by_provider: Mapping[str, int]) -> None:
+        """Set how many breakers of each provider are not closed; those of a provider not named are."""
+        for name in by_provider.keys() | self._troubled:
+            self._child(self._open, name).set(by_provider.get(name, 0))
+        self._troubled |= by_provider.keys()
 
     def rejected(self, code: str) -> None:
         self._child(self._rejected, code).inc()

@@ -15,6 +15,7 @@ from proxy.gateway import Gateway
 from qlite_site import fitness
 from qlite_site.housekeeper import Chore
 from routing import store as routes
+from routing.store.breakers import Exchange
 
 # This thread shares the interpreter with the event loop, so it works in pieces of a millisecond or two, with rests.
 BATCH = 40  # rows moved at once
@@ -41,6 +42,7 @@ def chores(gateway: Gateway, held: leases.Leases) -> list[Chore]:
         Chore("loading budgets", limits, every=0.5),
         Chore("noting when the tables were read", lambda: _tables_read(gateway, known, book, table, limits), every=0.5),
         Chore("publishing what was scheduled", lambda: routes.publish_due(), every=0.25),
+        Chore("sharing breakers", Exchange(gateway.health, gateway.origin), every=0.25),
         Chore("reading cache entries", writer.read, every=1.0),
         Chore("draining the journal", lambda: _drain(gateway, held), every=0.25, at_exit=True),
         Chore("keeping leases of budgets", held.keep, every=0.25),
@@ -167,4 +169,5 @@ def _gauges(gateway: Gateway) -> None:
     gateway.counters.backlog.set(gateway.journal.backlog())
     gateway.counters.in_flight.set(gateway.journal.in_flight())
     gateway.counters.table_age.set(time.monotonic() - gateway.tables_read_at)
+    gateway.counters.open_breakers(gateway.health.open_by_provider(time.time()))
     gateway.counters.log_dropped.set(gateway.requests.dropped)

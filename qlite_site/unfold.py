@@ -60,6 +60,7 @@ NAVIGATION = [
         "Routing",
         rows("Providers", "dns", "routing", "provider"),
         rows("Routes", "alt_route", "routing", "route"),
+        rows("Breakers", "electrical_services", "routing", "breaker"),
         rows("Revisions", "history", "routing", "revision"),
         {
             "title": "Simulator",

@@ -45,6 +45,7 @@ _starting = threading.Lock()
 
 def build_gateway() -> Gateway:
     """Return a gateway with empty tables; the housekeeper fills them before the first request."""
+    counters = Counters(folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""))
     gateway = Gateway(
         snapshot=build(0, (), ()),
         keys={},
@@ -62,8 +63,8 @@ def build_gateway() -> Gateway:
             ),
             max_response_bytes=settings.MAX_RESPONSE_BYTES,
         ),
-        health=Health(),
-        counters=Counters(folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR", "")),
+        health=Health(lambda change: counters.breaker_moved(change.target.partition("/")[0], change.state)),
+        counters=counters,
         requests=RequestLog(enabled=settings.REQUEST_LOG),
         tag_names=frozenset(settings.TAGS),
         origin=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",

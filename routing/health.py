@@ -5,7 +5,7 @@ through the housekeeper. Times are Unix seconds, given by the caller.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -137,6 +137,8 @@ class Health:
 
     def providers(self, now: float) -> dict[str, dict[str, Any]]:
         """Return, for each provider called so far, its state, ages in seconds and counts of the last minute."""
+        if self.orders:
+            self._take_over()
         trouble = self.open_by_provider(now)
         return {name: _summary(tally, now, trouble[name]) for name, tally in sorted(self._providers.items())}
 
@@ -145,11 +147,6 @@ class Health:
         return Counter(
             name.partition("/")[0] for name, each in list(self._breakers.items()) if each.state(now) != "closed"
         )
-
-    def breakers(self, now: float) -> Iterator[Change]:
-        """Return every breaker that is not closed."""
-        for name, each in list(self._breakers.items()):
-            yield _told(name, each, now)
 
     # --- Moving breakers
 

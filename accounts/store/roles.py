@@ -16,6 +16,7 @@ LOOK = {
     "routing.route": "view",
     "routing.target": "view",
     "routing.revision": "view",
+    "routing.breaker": "view",
     "accounts.team": "view",
     "accounts.membership": "view",
     "accounts.apikey": "view",
@@ -37,6 +38,7 @@ ROLES: dict[str, dict[str, str]] = {
         "routing.provider": EVERYTHING,
         "routing.route": EVERYTHING,
         "routing.target": EVERYTHING,
+        "routing.breaker": "view add change",
         "routing.revision": "view add",  # to add one is to publish or to restore
         "accounts.team": EVERYTHING,
         "accounts.membership": EVERYTHING,

@@ -1,5 +1,6 @@
 """The routing table as rows: providers, routes and targets are the draft; revisions are what was published."""
 
+from routing.models.breakers import Breaker
 from routing.models.drafts import DraftEdit, LiveCredential, Publication
 from routing.models.providers import TIMEOUTS, Provider, kind_choices
 from routing.models.revisions import Revision, RevisionImmutable, RevisionQuerySet
@@ -7,6 +8,7 @@ from routing.models.routes import Route, Target, condition_choices, strategy_cho
 
 __all__ = [
     "TIMEOUTS",
+    "Breaker",
     "DraftEdit",
     "LiveCredential",
     "Provider",

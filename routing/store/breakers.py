@@ -1,0 +1,92 @@
+"""Breakers between processes and pages: what moved is written down, what others wrote is taken over."""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from routing.health import Change, Health
+from routing.models import Breaker
+
+KEEP = timedelta(days=7)  # closed breakers, for those who look what happened
+
+log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """Keeps one process's breakers and the table of them in step. Writes only when a breaker of this process moved."""
+
+    def __init__(self, health: Health, origin: str) -> None:
+        self._health, self._origin = health, origin
+        self._seen: dict[str, tuple[datetime, str]] = {}
+
+    def __call__(self) -> None:
+        if moved := self._moved():
+            try:
+                share(moved, self._origin)
+            except Exception:
+                self._health.changes.extendleft(reversed(moved))  # told once the database is back
+                raise
+        self._take_over()
+
+    def _moved(self) -> list[Change]:
+        """Take the last word on each breaker that moved."""
+        moved: dict[str, Change] = {}
+        while self._health.changes:
+            change = self._health.changes.popleft()
+            moved[change.target] = change
+        return list(moved.values())
+
+    def _take_over(self) -> None:
+        rows = {row.target: row for row in Breaker.objects.all()}
+        for target, row in rows.items():
+            mark = (row.changed_at, row.origin)
+            if self._seen.get(target) != mark and row.origin != self._origin:
+                self._health.orders.append(told(row))
+            self._seen[target] = mark
+        for target in self._seen.keys() - rows.keys():
+            del self._seen[target]
+
+
+@transaction.atomic
+def share(moved: Iterable[Change], origin: str) -> None:
+    """Write down what moved. What people decided stays as they decided it."""
+    for change in moved:
+        log.log(
+            logging.INFO if change.state == "closed" else logging.WARNING,
+            "breaker of %s: %s%s",
+            change.target,
+            change.state,
+            f", {change.reason}" if change.reason and change.state != "closed" else "",
+        )
+        values = _columns(change) | {"origin": origin, "changed_at": timezone.now()}
+        row, made = Breaker.objects.get_or_create(target=change.target, defaults=values)
+        if not made:
+            Breaker.objects.filter(pk=row.pk, forced=False).update(**values)
+    Breaker.objects.filter(state="closed", changed_at__lt=timezone.now() - KEEP).delete()
+
+
+def known() -> list[Change]:
+    """Return every breaker that was written down, the one that moved last first."""
+    return [told(row) for row in Breaker.objects.all()]
+
+
+def told(row: Breaker) -> Change:
+    state = "closed" if row.state == "closed" else "open"
+    since, until = row.since.timestamp(), row.until.timestamp()
+    reason = row.note if row.forced else row.reason
+    return Change(row.target, state, reason or "opened by hand", since, until, row.opened, row.forced)  # type: ignore[arg-type]
+
+
+def _columns(change: Change) -> dict[str, object]:
+    return {
+        "state": "closed" if change.state == "closed" else "open",
+        "reason": change.reason[:300],
+        "since": datetime.fromtimestamp(change.since, UTC),
+        "until": datetime.fromtimestamp(change.until, UTC),
+        "opened": change.opened,
+        "note": "",
+        "author": "",
+    }
