@@ -83,6 +83,8 @@ NAVIGATION = [
         rows("Adjustments", "balance", "accounts", "adjustment"),
         rows("Daily totals", "calendar_month", "accounts", "dailytotal"),
         rows("Closed days", "lock", "accounts", "ledgerday"),
+        rows("Budgets", "savings", "accounts", "budget"),
+        rows("Budget alerts", "notifications", "accounts", "budgetalert"),
         rows("Prices", "sell", "accounts", "price"),
         view("Models without a price", "price_check", "accounts_price_waiting", "accounts.view_price"),
         view("Price lists", "price_change", "accounts_price_lists", "accounts.view_price"),

@@ -185,3 +185,9 @@ class RejectForm(forms.Form):
 def _short(amount: str) -> str:
     whole, part = amount.split(".")
     return f"{whole}.{part.rstrip('0'):0<2}"
+
+
+class BudgetForm(forms.Form):
+    """A key's budget a month."""
+
+    amount = DollarsField(required=False, label="US dollars a month", help_text="Empty: no budget of its own.")

@@ -20,5 +20,6 @@ def urls(route_names: Callable[[], Iterable[str]]) -> tuple[list[URLPattern], st
         path("requests/<int:pk>/withdraw/", asking.withdraw, name="withdraw"),
         path("requests/<int:pk>/reveal/", asking.reveal, names, name="reveal"),
         path("key/<slug:id8>/", views.key, name="key"),
+        path("key/<slug:id8>/budget/", views.budget, name="budget"),
         path("key/<slug:id8>/revoke/", views.revoke, name="revoke"),
     ], "portal"

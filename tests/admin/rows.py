@@ -11,6 +11,8 @@ from accounts.models import (
     Adjustment,
     ApiKey,
     AttemptRecord,
+    Budget,
+    BudgetAlert,
     DailyTotal,
     KeyRequest,
     LedgerQuarantine,
@@ -150,12 +152,16 @@ def one_of_everything(text: str = "plain") -> dict[str, Any]:
     Membership.objects.create(team=search, user=ann)
     held = record(error=text, owner=text, key_label=text, model_asked=text, model=text, tags={text: text})
     day = timezone.localdate()
+    budget = Budget.objects.create(team=search, route=text[:200], amount_nano=10**9, note=text, created_by=text)
+    alert = {"first": day, "percent": 80, "spent_nano": 8 * 10**8, "amount_nano": 10**9, "due_at": timezone.now()}
     return {
         "routing_provider": mock,
         "routing_route": route("gpt-4o", mock, description=text),
         "accounts_team": search,
         "accounts_apikey": key(search, text, owner=text, models=[text]),
         "accounts_keyrequest": asked(search, ann, name=text, purpose=text, models=[text]),
+        "accounts_budget": budget,
+        "accounts_budgetalert": BudgetAlert.objects.create(budget=budget, trouble=text[:200], **alert),
         "accounts_price": price(source=text, note=text, model=text),
         "accounts_requestrecord": held,
         "accounts_adjustment": Adjustment.objects.create(

@@ -23,6 +23,8 @@ MATRIX: dict[str, tuple[set[str], set[str], set[str], set[str]]] = {
     "accounts_team": (ALL, {"ops"}, {"ops"}, {"ops"}),
     "accounts_apikey": (ALL, {"ops"}, {"ops"}, set()),
     "accounts_keyrequest": (ALL, set(), {"ops"}, set()),
+    "accounts_budget": (ALL, {"ops"}, {"ops"}, {"ops"}),
+    "accounts_budgetalert": (ALL, set(), set(), set()),
     "accounts_price": (ALL, {"finance"}, set(), set()),
     "accounts_requestrecord": (ALL, set(), {"finance"}, set()),
     "accounts_adjustment": (ALL, set(), set(), set()),

@@ -34,6 +34,7 @@ PAGES = {
     "portal:withdraw": (NEVER, (302, 302, 404, 403, 404, 404, 403)),
     "portal:reveal": (NEVER, (302, 409, 404, 403, 404, 404, 403)),
     "portal:key": (OF_KEYS, NEVER),
+    "portal:budget": ((302, 403, 404, 200, 404, 404, 200), (302, 403, 404, 302, 404, 404, 302)),
     "portal:revoke": (OF_KEYS, (302, 302, 404, 302, 404, 404, 302)),
     "reports:costs": (SIGNED_IN, NEVER),
     "reports:costs_csv": (SIGNED_IN, NEVER),
@@ -46,6 +47,7 @@ PAGES = {
 def address(home: House, name: str, team: str = "red") -> str:
     takes = {
         "portal:key": {"id8": home.keys[team].id8},
+        "portal:budget": {"id8": home.keys[team].id8},
         "portal:revoke": {"id8": home.keys[team].id8},
         "reports:record": {"pk": home.records[team].pk},
     }
