@@ -43,6 +43,16 @@ async def reserve(gateway: "Gateway", call: "Call", targets: list[Target]) -> li
     return targets
 
 
+def go_on(gateway: "Gateway", call: "Call", spent_nano: int) -> None:
+    """Reserve more for a session that has cost so much already. Raises OverBudget where there is no more."""
+    if call.reservation is None:
+        return
+    wanted = spent_nano + estimate.SESSION_NANO
+    lacking = gateway.purse.grow(call.reservation, wanted)
+    if lacking is not None and lacking.lacks(wanted - call.reservation.amount_nano, gateway.clock()):
+        raise OverBudget(_over(lacking, wanted - call.reservation.amount_nano))
+
+
 async def _asked(gateway: "Gateway", limits: Sequence[Limit], amount: int, at: float) -> Reservation:
     """Ask the database for what is missing, as often as others may give something back."""
     purse, loop = gateway.purse, asyncio.get_running_loop()

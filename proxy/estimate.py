@@ -24,6 +24,7 @@ DEFAULT_OUTPUT = 4096  # tokens of an answer whose length the caller leaves open
 DEFAULT_OUTPUT_OF = {"anthropic": 20_480}  # by kind: our translation allows as much where the model thinks
 MOST_OUTPUT = 1_000_000  # no model says more, whatever is asked
 FLOOR_NANO = 10_000_000  # one cent: for what is metered by other units than tokens, or not at all
+SESSION_NANO = 250_000_000  # a quarter of a dollar: what a Realtime session has in hand for its next responses
 PICTURE_TOKENS = 50_000  # the most that any provider counts for one
 IMAGE_TOKENS = 8192  # of one that is made
 SPOKEN_TOKENS = 4  # for each byte of a text that is read aloud
@@ -53,17 +54,18 @@ Priced = tuple[list[Target], int]
 def most(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Priced:
     """Return the targets whose price is known, and the most that the call may cost at them, in nano-USD.
 
-    One answer at the dearest of them, and at every other the prompt of an attempt that failed and is billed all the
-    same. Raises ModelUnpriced where no target has a price.
+    One answer at the dearest of them, and for every other attempt that there may be the prompt once more. Raises
+    ModelUnpriced where no target has a price.
     """
     operation = call.passing.operation if call.passing is not None else None
     name = operation.name if operation is not None else call.asked.operation
-    if name == "count_tokens":
+    if call.free:
         return list(targets), 0
     if operation is not None and not operation.counted:
         return _unmetered(book, call, targets, at)
     body, prompt, rates = call.asked.body, prompt_bound(call), _rates(call)
     answers = 0 if name == "embeddings" else _choices(body)
+    further = len(targets) - 1 + call.match.route.retries  # attempts that may fail and be billed all the same
     priced, dearest, failed = [], 0, 0
     for target in targets:
         cost = _bound(book, target, rates, prompt, _output(body, target.provider.kind) * answers, at)
@@ -71,11 +73,11 @@ def most(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Pr
             continue
         priced.append(target)
         dearest = max(dearest, cost)
-        if len(targets) > 1:
+        if further:
             failed = max(failed, _bound(book, target, rates, prompt, 0, at) or 0)
     if not priced:
         raise ModelUnpriced(call.asked.model, why=WHY)
-    return priced, dearest + failed * (len(priced) - 1)
+    return priced, dearest + failed * further
 
 
 def _rates(call: "Call") -> Rates:
@@ -127,7 +129,8 @@ def prompt_bound(call: "Call") -> int:
 
 def _unmetered(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Priced:
     """What is not paid by the token we can see: the price of its own units, and not less than FLOOR_NANO."""
-    if call.passing is not None and call.passing.method in settle.HARMLESS:
+    session = call.passing is not None and call.passing.operation.name == "realtime"
+    if call.passing is not None and call.passing.method in settle.HARMLESS and not session:
         return list(targets), 0
     named = call.entry.model_asked == call.asked.model
     priced = [each for each in targets if _is_free(each) or not named or _has_price(book, each, at)]
@@ -135,6 +138,8 @@ def _unmetered(book: Book, call: "Call", targets: "Sequence[Target]", at: float)
         raise ModelUnpriced(call.asked.model, why=WHY)
     if all(map(_is_free, priced)):
         return priced, 0
+    if session:
+        return priced, SESSION_NANO
     units = _own_units(call) if named else []
     return priced, max([FLOOR_NANO, *(_charge(book, target, usage, at) for target in priced for usage in units)])
 

@@ -81,6 +81,7 @@ class Reservation:
     amount_nano: int
     at: float
     over: bool = False
+    expired: bool = False
 
     @property
     def leases(self) -> list[str]:
@@ -149,9 +150,28 @@ class Purse:
         self.open[id(made)] = made
         return made
 
+    def grow(self, reservation: Reservation, amount_nano: int) -> Account | None:
+        """Hold `amount_nano` for a call that goes on. Returns an account that lacks the difference, after asking."""
+        more = amount_nano - reservation.amount_nano
+        if more <= 0 or reservation.over:
+            return None
+        for account in reservation.accounts:
+            if account.free < more:
+                self.ask(account, more)
+                return account
+        for account in reservation.accounts:
+            account.reserved += more
+            account.used_at = max(account.used_at, reservation.at)
+        reservation.amount_nano = amount_nano
+        return None
+
     def settle(self, reservation: Reservation, cost_nano: int) -> None:
         """Put the real cost in the place of the estimate. The second time nothing happens."""
         if reservation.over:
+            if reservation.expired:  # given up, and here it is after all
+                reservation.expired = False
+                for account in reservation.accounts:
+                    account.settled += cost_nano
             return
         reservation.over = True
         self.open.pop(id(reservation), None)
@@ -171,6 +191,7 @@ class Purse:
         old = [each for each in self.open.values() if now - each.at > EXPIRES_SECONDS]
         for reservation in old:
             self.void(reservation)
+            reservation.expired = True
         return len(old)
 
     def ask(self, account: Account, amount_nano: int, waiter: Any = None) -> None:

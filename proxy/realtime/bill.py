@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from accounts.ledger.entry import Attempt
 from accounts.prices import Usage
-from proxy import settle
+from proxy import admission, settle
 from proxy.call import Call
 from proxy.realtime.meter import Meter, plus
 from routing.snapshot import Target
@@ -30,9 +30,12 @@ class Bill:
         self.entry = call.entry
 
     def record(self) -> None:
-        """Write down what was reported so far. Raises JournalUnavailable."""
+        """Write down what was reported so far. Raises JournalUnavailable, and OverBudget where that was the last."""
         self._price(self.meter.usage, "provider")
         self._gateway.journal.update(self.entry)
+        if self._call.reservation is not None:
+            spent = sum(attempt.cost_nano for attempt in self.entry.attempts)
+            admission.go_on(self._gateway, self._call, spent)
 
     def settle(self, error: str, *, blamed: bool, gone: bool) -> None:
         """Settle with what was reported, and an estimate of what was not. Raises Unavailable."""

@@ -82,6 +82,29 @@ def test_what_nobody_settles_is_free_again_in_the_end() -> None:
     assert (account.free, held.open) == (300, {})
 
 
+def test_what_is_settled_after_it_was_given_up_counts_all_the_same() -> None:
+    held = purse()
+    account = granted(held, 300)
+    reservation = reserved(held.reserve([TEAM], 300, NOON))
+    held.expire(NOON + EXPIRES_SECONDS + 1)
+    held.settle(reservation, 200)
+    held.settle(reservation, 200)
+    assert (account.settled, account.reserved, account.open) == (200, 0, 0)
+
+
+def test_a_call_that_goes_on_holds_more_as_long_as_there_is_more() -> None:
+    held = purse()
+    account = granted(held, 300)
+    reservation = reserved(held.reserve([TEAM], 100, NOON))
+    assert held.grow(reservation, 80) is None
+    assert held.grow(reservation, 300) is None
+    assert (account.reserved, held.asks) == (300, type(held.asks)())
+    assert held.grow(reservation, 301) is account
+    assert [ask.amount_nano for ask in held.asks] == [1]
+    held.settle(reservation, 250)
+    assert (account.reserved, account.settled) == (0, 250)
+
+
 def test_a_lowered_limit_leaves_no_room_for_new_calls_and_a_raised_one_is_asked_for_anew() -> None:
     held = purse()
     account = granted(held, 300)
