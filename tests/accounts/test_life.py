@@ -109,7 +109,7 @@ class Life(RuleBasedStateMachine):
         since = datetime(2020, 1, 1, tzinfo=UTC)
         Price.objects.create(model="*", effective_from=since, input=NANO * 1_000_000, output=0)
 
-    @initialize(amount=st.integers(0, 20 * LARGEST))
+    @initialize(amount=st.integers(0, 4 * LARGEST))
     def begin(self, amount: int) -> None:
         self.budget = Budget.objects.create(team=self.team, window="total", amount_nano=amount)
         self.actors = [Process(self.folder, lambda: self.now) for _ in range(2)]
@@ -214,7 +214,7 @@ class Life(RuleBasedStateMachine):
             count = record.adjustments.count()
             adjust(record, author="fay", reason="x", cost_centre=f"c{count}", external_ref=f"{record.pk}-{count}")
 
-    @rule(amount=st.integers(0, 20 * LARGEST))
+    @rule(amount=st.integers(0, 4 * LARGEST))
     def somebody_changes_the_budget(self, amount: int) -> None:
         self.budget.amount_nano = amount
         self.budget.save()
