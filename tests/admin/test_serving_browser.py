@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -104,4 +105,40 @@ def test_an_edited_target_answers_the_next_call_within_a_second(tmp_path: Path) 
         assert gateway.provider() == "here"
         edit(browser, "there")
         assert "Live in every process within a second" in browser.page.content()
+        gateway.seconds_until("there")
+
+
+def test_a_draft_serves_when_it_is_published_and_no_more_when_it_is_rolled_back(tmp_path: Path) -> None:
+    with serving(tmp_path, QLITE_ROUTING_REVIEW="on") as gateway, browsing(gateway.base) as browser:
+        page = browser.page
+        edit(browser, "there")
+        assert "unpublished changes" in page.inner_text(".ql-banner")
+        page.click(".ql-banner >> text=Look and publish")
+        page.wait_for_load_state("networkidle")
+        shown = page.inner_text("#content")
+        assert "removed target here/stub" in shown and "added target there/stub" in shown
+        time.sleep(WITHIN)
+        assert gateway.provider() == "here"
+        page.fill("#id_note", "There is quieter")
+        page.click("button:has-text('Publish')")
+        page.wait_for_selector("text=Live in every process within a second")
+        gateway.seconds_until("there")
+        page.click("text=Undo: restore revision")
+        page.click("button:has-text('Restore revision')")
+        page.wait_for_selector("text=Live in every process within a second")
+        gateway.seconds_until("here")
+
+
+def test_a_publication_goes_live_by_itself_within_a_second_of_its_time(tmp_path: Path) -> None:
+    with serving(tmp_path, QLITE_ROUTING_REVIEW="on") as gateway, browsing(gateway.base) as browser:
+        page = browser.page
+        edit(browser, "there")
+        browser.open("/admin/routing/revision/publish/")
+        due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+        page.fill("#id_at", due.strftime("%Y-%m-%dT%H:%M:%S"))
+        page.click("button:has-text('Publish')")
+        page.wait_for_selector("text=Goes live by itself at")
+        while datetime.now(UTC) < due:
+            assert gateway.provider() == "here"
+            time.sleep(0.05)
         gateway.seconds_until("there")
