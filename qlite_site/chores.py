@@ -38,7 +38,7 @@ def chores(gateway: Gateway, held: leases.Leases) -> list[Chore]:
         Chore("judging whether to start", lambda: _judge(gateway), every=float("inf")),
         Chore("loading keys", known, every=0.5),
         Chore("loading prices", book, every=0.5),
-        Chore("loading the routing table", table, every=0.5),
+        Chore("loading the routing table", table, every=0.25),
         Chore("loading budgets", limits, every=0.5),
         Chore("noting when the tables were read", lambda: _tables_read(gateway, known, book, table, limits), every=0.5),
         Chore("publishing what was scheduled", lambda: routes.publish_due(), every=0.25),

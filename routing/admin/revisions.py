@@ -23,6 +23,7 @@ from routing.grouped import grouped
 from routing.models import Revision
 
 SHOWN = 3  # changes in a line of the list
+LARGEST = 200_000  # characters of a table shown on a page
 
 
 @admin.register(Revision)
@@ -117,8 +118,12 @@ class RevisionAdmin(ExchangePages):
 
     @admin.display(description="Whole table")
     def whole(self, revision: Revision) -> SafeString:
+        address = f"{reverse('admin:routing_revision_export')}?state={revision.number}"
+        link = format_html('<a class="text-link" href="{}">Export it as YAML</a>', address)
         text = json.dumps(revision.document, indent=2, ensure_ascii=False)
-        return format_html('<details><summary>Show</summary><pre class="ql-code">{}</pre></details>', text)
+        if len(text) > LARGEST:
+            return link
+        return format_html('{}<details><summary>Show</summary><pre class="ql-code">{}</pre></details>', link, text)
 
 
 def _called(state: str) -> str:
