@@ -17,7 +17,7 @@ from accounts.ledger.entry import Attempt, Entry
 from accounts.ledger.ids import uuid7
 from accounts.ledger.journal import Journal
 from accounts.prices import Book, Usage
-from proxy import admission, features, forward, settle, tags, tokens, ways
+from proxy import admission, features, forward, settle, shadow, tags, tokens, ways
 from proxy import chat as chats
 from proxy.attempts import Attempts
 from proxy.cache import Cache
@@ -67,6 +67,8 @@ class Gateway:
     unfit: list[str] = field(default_factory=list)  # why this process must not serve
     clock: Callable[[], float] = time.time
     draw: Callable[[], float] = random.random
+    shadow_payer: shadow.Payer = field(default_factory=shadow.Payer)
+    copies: int = 0  # of calls for shadow targets, under way
     used: dict[str, float] = field(default_factory=dict)  # key id -> last use, taken by the housekeeper
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -104,8 +106,7 @@ class Gateway:
                 tags.note(call, self.tag_names)
             return await (self.chain or self.dispatch)(call)
         except Unavailable:
-            if call.reservation is not None and not call.entry.attempts:
-                self.purse.void(call.reservation)
+            self.let_go(call)
             raise  # nothing could be written, so nothing was sent
         except GatewayError as error:
             if call.entry.status == "open":
@@ -113,13 +114,13 @@ class Gateway:
             raise
         except asyncio.CancelledError as cancelled:
             if cancelled.args == (STOPPING,):
-                self._ended(call, STOPPING, 503)
+                self.ended(call, STOPPING, 503)
             else:
                 call.entry.client_gone = True
-                self._ended(call, "client_disconnected", 499)
+                self.ended(call, "client_disconnected", 499)
             raise
         except Exception:
-            self._ended(call, "internal_error", 500)
+            self.ended(call, "internal_error", 500)
             raise
 
     def _read(self, call: Call, raw: bytes, url: Mapping[str, Any]) -> None:
@@ -151,6 +152,8 @@ class Gateway:
             )
         if self.purse.table is not None:
             targets = await admission.reserve(self, call, targets)
+        if call.match.shadows:
+            shadow.cast(self, call)
         attempts = Attempts(self.health, self.clock, self.draw, call.match.route.retries, call.started + PATIENCE)
         if (passing := call.passing) is not None:
             return await attempts.first_success(targets, lambda target: passing.attempt(self, call, target))
@@ -239,7 +242,12 @@ class Gateway:
         event = [b"data: " + orjson.dumps(parsed) + b"\n\n"]
         return await tokens.estimate_later(call.countable, attempt.model, event, call.entry.prompt_bytes)
 
-    def _ended(self, call: Call, code: str, http_status: int) -> None:
+    def let_go(self, call: Call) -> None:
+        """Give back what was reserved for a call that could not be written down, and so was not sent."""
+        if call.reservation is not None and not call.entry.attempts:
+            self.purse.void(call.reservation)
+
+    def ended(self, call: Call, code: str, http_status: int) -> None:
         """The call ended before there was an answer, through no provider's fault: what was sent may be billed."""
         attempts = call.entry.attempts
         if call.entry.status != "open":

@@ -24,6 +24,7 @@ from proxy.errors import GatewayError, NotAuthenticated
 from proxy.gateway import Gateway
 from proxy.pipeline import ExactCache, chained
 from proxy.requestlog import RequestLog
+from proxy.shadow import Payer
 from proxy.surfaces import gateway as held
 from proxy.surfaces.access import NO_KEY, key_in, key_of
 from proxy.upstream import Timeouts, Upstream
@@ -66,6 +67,7 @@ def build_gateway() -> Gateway:
         health=Health(lambda change: counters.breaker_moved(change.target.partition("/")[0], change.state)),
         counters=counters,
         requests=RequestLog(enabled=settings.REQUEST_LOG),
+        shadow_payer=Payer(settings.SHADOW_TEAM, settings.SHADOW_COST_CENTRE),
         tag_names=frozenset(settings.TAGS),
         origin=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
         draining=lambda: state.draining,

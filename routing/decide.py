@@ -113,6 +113,11 @@ def _fitting(targets: Sequence[Target], request: Request, told: Listener | None)
     return fitting
 
 
+def takes(target: Target, request: Request) -> bool:
+    """Say whether the request meets the target's conditions."""
+    return target.conditions is None or not _unfit(target.conditions, request)
+
+
 def _unfit(conditions: Conditions, request: Request) -> str:
     """Return the field of the condition that the request does not meet, "" if it meets all."""
     for name, asked in (

@@ -1,0 +1,91 @@
+"""Copies of calls for targets that only shadow: nobody waits for them, nobody sees their answers, somebody pays.
+
+A copy is a request of its own in the ledger, under the team that pays for shadows. It starts when the original is
+dispatched and shares nothing with it but the bytes that were asked.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from accounts.keys import Grant
+from accounts.ledger.ids import uuid7
+from proxy import features, settle
+from proxy.call import STOPPING, Call
+from proxy.errors import GatewayError, Unavailable
+from routing.decide import takes
+from routing.snapshot import Match, Target
+
+if TYPE_CHECKING:
+    from proxy.gateway import Gateway
+
+AT_ONCE = 16  # copies of one process
+LABEL = "shadow"  # stands where a key's label would
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Who pays for copies."""
+
+    team: str = "ops"
+    cost_centre: str = ""
+
+
+def cast(gateway: "Gateway", call: Call) -> None:
+    """Start the copies of `call` that chance, and the state of their targets, allow."""
+    if call.passing is not None or call.asked.operation != "chat" or gateway.draining():
+        return
+    request = features.of(call)
+    for target in call.match.shadows:
+        drawn = 100 * gateway.draw() < (target.shadow or 0.0)
+        if drawn and takes(target, request) and gateway.copies < AT_ONCE and _is_well(gateway, target):
+            gateway.copies += 1
+            gateway.spawn(_follow(gateway, _copy(gateway, call, target)))
+
+
+def _is_well(gateway: "Gateway", target: Target) -> bool:
+    name, health = target.name, gateway.health
+    return health.calm or not (health.barred(name) or health.resting(name, gateway.clock()))
+
+
+def _copy(gateway: "Gateway", call: Call, target: Target) -> Call:
+    """Return a call of its own that asks `target` the same. The caller's own Authorization does not go with it."""
+    payer, asked = gateway.shadow_payer, call.entry
+    grant = Grant(key_id="", label=LABEL, team=payer.team, cost_centre=payer.cost_centre)
+    made = gateway.receive(
+        grant,
+        surface=asked.surface,
+        request_id=uuid7(gateway.clock()),
+        client_request_id=asked.id,
+        size=asked.prompt_bytes,
+    )
+    gateway.used.pop("", None)  # no key was used
+    made.dialect, made.asked, made.inner, made.carried = call.dialect, call.asked, call.inner, call.carried
+    made.entry.stream, made.entry.model_asked, made.entry.route = asked.stream, asked.model_asked, asked.route
+    made.entry.revision = asked.revision
+    alone = replace(target, shadow=None, conditions=None)
+    made.match = Match(replace(call.match.route, retries=0), call.match.model, (alone,))
+    return made
+
+
+async def _follow(gateway: "Gateway", copy: Call) -> None:
+    """Take the copy to its end, whatever that is; its row is settled like any other's."""
+    try:
+        reply = await gateway.dispatch(copy)
+        if reply.stream is not None:
+            while await reply.stream.next() and not reply.stream.over:
+                pass
+            reply.stream.close()
+    except Unavailable:
+        gateway.let_go(copy)
+    except GatewayError as error:
+        if copy.entry.status == "open":
+            settle.refused(gateway, copy, error)
+    except asyncio.CancelledError:
+        gateway.ended(copy, STOPPING, 503)
+        raise
+    except Exception:
+        gateway.ended(copy, "internal_error", 500)
+        raise
+    finally:
+        gateway.copies -= 1
