@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -18,12 +18,24 @@ from accounts import scales
 from accounts.admin import pricelists, waiting
 from accounts.admin.base import ModelAdmin, ModelForm, badge
 from accounts.admin.fields import ScaleField, UsdField, short_usd
+from accounts.admin.versions import (
+    IN_FORCE,
+    PLANNED,
+    SUPERSEDED,
+    WAITING,
+    WHOSE,
+    StateFilter,
+    history,
+    history_address,
+    marked,
+    state_of,
+)
 from accounts.models import Price
 from accounts.models.prices import AMOUNTS
 from accounts.store import prices
 
-WHOSE = ("provider", "kind", "model")
 SCALES = ("tiers", "services")
+SHOWN = ("input", "cached_input", "output")
 # What an amount that is not given stands for.
 WITHOUT = {
     "cached_input": "as input",
@@ -35,7 +47,6 @@ WITHOUT = {
     "image_input": "as input",
     "image_output": "as output",
 }
-IN_FORCE, SUPERSEDED, PLANNED, WAITING = "in force", "superseded", "planned", "waiting for approval"
 
 
 def _amount(name: str) -> UsdField:
@@ -79,8 +90,21 @@ class PriceForm(ModelForm):
 @admin.register(Price)
 class PriceAdmin(ModelAdmin):
     form = PriceForm
-    list_display = ("model", "for_whom", "effective_from", "state", "in_", "cached", "out", "created_by", "supersede")
-    list_filter = ("kind", "provider")
+    list_display = (
+        "model",
+        "for_whom",
+        "in_",
+        "cached",
+        "out",
+        "more",
+        "state",
+        "begins",
+        "origin",
+        "versions",
+        "supersede",
+    )
+    list_filter = (StateFilter, "kind", "provider", "origin")
+    list_fullwidth = True
     search_fields = ("model", "provider", "kind", "source", "note")
     actions = ("approve",)
     date_hierarchy = None
@@ -105,17 +129,12 @@ class PriceAdmin(ModelAdmin):
     shown_fieldsets = (
         ("Whose price", {"fields": ("model", ("provider", "kind"), ("effective_from", "state"), "supersede")}),
         ("US dollars a million units", {"fields": ("amounts", "scales")}),
-        ("Where it comes from", {"fields": ("source", "note", ("created_at", "created_by"), "approved")}),
+        ("All versions", {"fields": ("history",)}),
+        ("Where it comes from", {"fields": ("origin", "source", "note", ("created_at", "created_by"), "approved")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request)
-        used = Price.objects.filter(approved_at__isnull=False, effective_from__lte=timezone.now())
-        same = used.filter(**{name: OuterRef(name) for name in WHOSE})
-        marked: QuerySet[Any] = rows.annotate(
-            superseded=Exists(same.filter(effective_from__gt=OuterRef("effective_from")))
-        )
-        return marked.order_by("model", "provider", "kind", F("effective_from").desc())
+        return marked(super().get_queryset(request)).order_by("model", "provider", "kind", F("effective_from").desc())
 
     def get_urls(self) -> list[URLPattern]:
         lists, queue = (
@@ -182,11 +201,7 @@ class PriceAdmin(ModelAdmin):
 
     @badge("State", {IN_FORCE: "success", PLANNED: "info", WAITING: "warning", SUPERSEDED: ""})
     def state(self, price: Any) -> str:
-        if price.approved_at is None:
-            return WAITING
-        if price.effective_from > timezone.now():
-            return PLANNED
-        return SUPERSEDED if price.superseded else IN_FORCE
+        return state_of(price)
 
     @admin.display(description="Input", ordering="input")
     def in_(self, price: Price) -> str:
@@ -199,6 +214,25 @@ class PriceAdmin(ModelAdmin):
     @admin.display(description="Output", ordering="output")
     def out(self, price: Price) -> str:
         return _usd(price.output)
+
+    @admin.display(description="Takes effect", ordering="effective_from")
+    def begins(self, price: Price) -> str:
+        return f"{timezone.localtime(price.effective_from):%Y-%m-%d %H:%M}"
+
+    @admin.display(description="Also")
+    def more(self, price: Any) -> str:
+        other = [name for name in AMOUNTS if name not in SHOWN and getattr(price, name) is not None]
+        parts = [f"{len(other)} more classes" if len(other) > 1 else "1 more class"] if other else []
+        parts += ["long prompts"] if price.tiers else []
+        return ", ".join([*parts, *price.services, *(["a planned change"] if price.changes else [])])
+
+    @admin.display(description="History")
+    def versions(self, price: Price) -> SafeString:
+        return format_html('<a class="text-link" href="{}">Versions</a>', history_address(price))
+
+    @admin.display(description="Versions")
+    def history(self, price: Price) -> SafeString:
+        return history(price)
 
     @admin.display(description="Amounts")
     def amounts(self, price: Price) -> SafeString:

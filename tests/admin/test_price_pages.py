@@ -1,7 +1,7 @@
 """The pages of price lists and of models without a price."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -135,3 +135,34 @@ def test_a_booking_can_be_left_for_later(finance: Client, viewer: Client) -> Non
     assert job is not None and job.state == State.PREVIEWING
     press(finance, "stop")
     assert waiting()[0].job is None
+
+
+def listed(client: Client, **query: str) -> list[str]:
+    page = client.get(reverse("admin:accounts_price_changelist"), query)
+    return [f"{each.model} {each.input}" for each in page.context["cl"].result_list]
+
+
+def test_prices_are_listed_as_they_are_in_force(finance: Client) -> None:
+    now = timezone.now()
+    rows.price("a", effective_from=now - timedelta(days=9), input=1)
+    rows.price("a", effective_from=now - timedelta(days=1), input=2, services={"batch": {"per_mille": 500}})
+    rows.price("a", effective_from=now + timedelta(days=1), input=3)
+    rows.price("b", effective_from=now - timedelta(days=1), input=4)
+    assert listed(finance) == ["a 3", "a 2", "b 4"]
+    assert listed(finance, state="in force") == ["a 2", "b 4"]
+    assert listed(finance, state="planned") == ["a 3"]
+    assert listed(finance, state="superseded") == ["a 1"]
+    assert listed(finance, state="all", model__exact="a") == ["a 3", "a 2", "a 1"]
+    assert listed(finance, state="nonsense") == listed(finance, state="all")
+    page = finance.get(reverse("admin:accounts_price_changelist")).content.decode()
+    assert "batch, a planned change" in page and "model__exact=a" in page
+
+
+def test_a_price_shows_the_history_of_its_model(finance: Client) -> None:
+    now = timezone.now()
+    first = rows.price("a", effective_from=now - timedelta(days=9), input=10**9, created_by="ann")
+    rows.price("a", effective_from=now + timedelta(days=1), input=2 * 10**9, created_by="bob")
+    rows.price("b", effective_from=now, input=7 * 10**9)
+    page = finance.get(reverse("admin:accounts_price_change", args=[first.pk])).content.decode()
+    table = page.split("ql-history")[1].split("</table>")[0]
+    assert "in force, ann" in table and "planned, bob" in table and "7.00" not in table
