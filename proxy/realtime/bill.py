@@ -30,9 +30,12 @@ class Bill:
         self.entry = call.entry
 
     def record(self) -> None:
-        """Write down what was reported so far. Raises JournalUnavailable, and OverBudget where that was the last."""
+        """Write down what was reported so far. Raises JournalUnavailable."""
         self._price(self.meter.usage, "provider")
         self._gateway.journal.update(self.entry)
+
+    def go_on(self) -> None:
+        """Reserve for what comes next. Raises OverBudget where that was the last."""
         if self._call.reservation is not None:
             spent = sum(attempt.cost_nano for attempt in self.entry.attempts)
             admission.go_on(self._gateway, self._call, spent)
@@ -40,8 +43,8 @@ class Bill:
     def settle(self, error: str, *, blamed: bool, gone: bool) -> None:
         """Settle with what was reported, and an estimate of what was not. Raises Unavailable."""
         gateway, guess = self._gateway, self.meter.guess()
-        cut = bool(self.meter.unfinished) or blamed
-        status = "interrupted" if cut else "settled"
+        cut, used = bool(self.meter.unfinished) or blamed, guess or self.meter.usage or self.meter.heard
+        status = ("interrupted" if used else "failed") if cut else "settled"
         error = error or ("client_disconnected" if gone else "stream_interrupted" if cut else "")
         if guess is None:
             self._price(self.meter.usage, "provider")
@@ -68,7 +71,7 @@ class Bill:
         if model not in self._transcribing:
             own = self._attempt
             self._transcribing[model] = Attempt(
-                number=len(self.entry.attempts) + 1,
+                number=own.number,
                 target=own.target,
                 provider=own.provider,
                 kind=own.kind,
@@ -77,4 +80,5 @@ class Bill:
                 started_at=self._gateway.clock(),
             )
             self.entry.attempts.insert(-1, self._transcribing[model])
+            own.number += 1
         return self._transcribing[model]

@@ -111,7 +111,7 @@ class Session:
         except asyncio.CancelledError:
             ending = self._ending or Ending(GOING_AWAY)
         except GatewayError as error:
-            ending = Ending(FAILED, error.code or "", error)
+            ending = Ending(FAILED if error.status >= 500 else REFUSED, error.code or "", error)
         except Exception:
             log.exception("a session failed, request %s", self._bill.entry.id)
             ending = Ending(FAILED, error=GatewayError("Something went wrong inside the gateway."))
@@ -125,9 +125,12 @@ class Session:
             message: Any = await self._wire.receive()
             self._last = self._loop.time()
             if message.type is WSMsgType.TEXT:
-                if self._bill.meter.received(message.data):
+                reported = self._bill.meter.received(message.data)
+                if reported:
                     self._record()
                 await self._client.tell(message.data)
+                if reported:
+                    self._bill.go_on()
             elif message.type is WSMsgType.BINARY:
                 await self._client.tell(message.data)
             else:

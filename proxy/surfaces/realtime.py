@@ -129,7 +129,7 @@ async def _opened(request: GatewayRequest, gateway: Gateway) -> tuple[Opened, Ca
     call.passing = Opening(
         kinds=KINDS,
         operation=REALTIME,
-        method="GET",
+        method="WEBSOCKET",
         path="realtime",
         query=without_keys(query),
         headers=allowed(request.raw_headers),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -131,6 +132,10 @@ class Live:
         asked = "&".join(part for part in (f"model={model}" if model else "", query) if part)
         self.callers.append(Caller(path, asked, headers, hangup=hangup))
         return await self.callers[-1].open()
+
+    def allow(self, **fields: Any) -> None:
+        """Change what the key permits."""
+        self.gateway.keys = {KEY.digest: replace(GRANT, **fields)}
 
     @property
     def socket(self) -> Socket:
