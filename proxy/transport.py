@@ -7,6 +7,7 @@ httpx's own pool collapses at a few hundred requests in flight, so its API stays
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from socket import AddressFamily
@@ -19,6 +20,7 @@ from aiohttp.resolver import ThreadedResolver
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy.reuse import Connector, NotTaken
 from routing.address import AddressRefused, check_ip
 
 READ_BYTES = 256 * 1024  # what one connection may hold unread before the provider is told to wait
@@ -213,22 +215,25 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             content, pairs = request.content, request.pairs
         else:
             content, pairs = await request.aread(), tuple(request.headers.items())
+        response = None
         try:
-            response = await session._request(
-                request.method,
-                _address(str(request.url), self._rule),
-                data=content,
-                headers=CIMultiDict(pairs),
-                allow_redirects=False,
-                skip_auto_headers=SKIPPED,
-                timeout=_timeouts(timeout.get("connect"), timeout.get("read")),
-            )
+            while response is None:
+                with suppress(NotTaken):  # each idle connection comes up once, and a new one is never that
+                    response = await session._request(
+                        request.method,
+                        _address(str(request.url), self._rule),
+                        data=content,
+                        headers=CIMultiDict(pairs),
+                        allow_redirects=False,
+                        skip_auto_headers=SKIPPED,
+                        timeout=_timeouts(timeout.get("connect"), timeout.get("read")),
+                    )
         except (aiohttp.ClientError, TimeoutError, OSError, AddressRefused) as error:
             raise mapped(error) from error
         return Inbound(response, request)
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(
+        connector = Connector(
             limit=0,
             resolver=AddressCheck(self._rule),
             keepalive_timeout=KEEPALIVE_SECONDS,
@@ -242,6 +247,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             timeout=NO_TIMEOUT,
             read_bufsize=READ_BYTES,
         )
+        self._session._retry_connection = False  # aiohttp would send again what may have been taken
         return self._session
 
     async def connect(
