@@ -16,7 +16,7 @@ from accounts.money import usd
 from accounts.store import books
 from proxy.errors import Unavailable
 from proxy.surfaces.gateway import current
-from routing.models import Revision
+from routing.models import Breaker, Revision
 
 UNPRICED_DAYS = 7
 DAYS_DRAWN = 14
@@ -60,6 +60,8 @@ def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         cards.append(_waiting())
     if user.has_perm("accounts.view_ledgerquarantine"):
         cards += [_journal(settings.JOURNAL_DIR), _quarantine(), _books()]
+    if user.has_perm("routing.view_breaker"):
+        cards.append(_trouble())
     if user.has_perm("routing.view_revision"):
         more["revisions"] = Revision.objects.defer("document", "diff").order_by("-number")[:8]
     return {**context, "cards": cards, **more}
@@ -122,6 +124,17 @@ def _journal(folder: Path) -> Card:
     except Unavailable:
         return Card("Journal backlog", "unknown", hint)
     return Card("Journal backlog", f"{waiting:,}", f"rows wait in this process; {hint}", warn=waiting > BACKLOG)
+
+
+def _trouble() -> Card:
+    names = list(Breaker.objects.exclude(state="closed").order_by("target").values_list("target", flat=True)[:20])
+    return Card(
+        "Targets in trouble",
+        str(len(names)) if len(names) < 20 else "20 or more",
+        ", ".join(names[:3]) or "every breaker is closed",
+        reverse("admin:routing_breaker_changelist"),
+        warn=bool(names),
+    )
 
 
 def _quarantine() -> Card:

@@ -59,7 +59,7 @@ def work(pk: int) -> None:
     """Run a replay to its end, or until somebody cancels it."""
     run = Replay.objects.get(pk=pk)
     before, after = compile(run.serving, {}, 0), compile(run.draft, {}, 0)
-    outlook = tables.outlook()
+    outlook = tables.outlook(breakers=False)  # it is about the table, not about this minute
     price = tables.price_by(outlook.book, outlook.now)
     tally, noted = Tally(), time.monotonic()
     for piece in pieces(run):

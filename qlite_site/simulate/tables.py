@@ -10,6 +10,7 @@ from routing import store
 from routing.document import Document, empty
 from routing.health import Health
 from routing.snapshot import Snapshot, Target, compile
+from routing.store.breakers import known
 
 
 def serving_document() -> Document:
@@ -33,9 +34,12 @@ def draft() -> Snapshot:
     return compile(draft_document(), {}, 0)
 
 
-def outlook() -> Outlook:
-    """Return today's prices, and no target in trouble: a simulation is about the table, not about this minute."""
-    return Outlook(Health(), load_book(), time.time())
+def outlook(*, breakers: bool = True) -> Outlook:
+    """Return today's prices and, with `breakers`, which targets are in trouble now, as the processes have told."""
+    health = Health()
+    if breakers:
+        health.orders.extend(known())
+    return Outlook(health, load_book(), time.time())
 
 
 def price_by(book: Book, now: float) -> Price:

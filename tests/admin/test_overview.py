@@ -12,6 +12,7 @@ from pytest_django import Settings
 from accounts.ledger.journal import Journal
 from accounts.models import DailyTotal, LedgerQuarantine
 from proxy.surfaces.gateway import install
+from routing.models import Breaker
 from tests.accounts.making import entry
 from tests.admin import rows
 
@@ -32,6 +33,9 @@ def test_it_shows_what_today_looks_like(settings: Settings, tmp_path: Path) -> N
     DailyTotal.objects.create(day=day, team="a", provider="groq", model="llama", requests=4, unpriced=4)
     LedgerQuarantine.objects.create(raw="{}", error="x")
     rows.asked(rows.team(), rows.person("ann"))
+    moment = timezone.now()
+    Breaker.objects.create(target="p/bad", state="open", since=moment, until=moment, changed_at=moment)
+    Breaker.objects.create(target="p/good", state="closed", since=moment, until=moment, changed_at=moment)
     text = page(rows.root())
     for title, value in [
         ("Spent today", "$12.34"),
@@ -40,10 +44,12 @@ def test_it_shows_what_today_looks_like(settings: Settings, tmp_path: Path) -> N
         ("Models without a price", "1"),
         ("Key requests waiting", "1"),
         ("Journal backlog", "unknown"),
+        ("Targets in trouble", "1"),
         ("Ledger rows in quarantine", "some"),
     ]:
         assert f"<h3>{title}</h3> <strong>{value}</strong>" in text, title
     assert "groq/llama" in text
+    assert "p/bad" in text
     assert "1 journal on this host" in text
 
 

@@ -16,7 +16,7 @@ from accounts.models import Price, RequestRecord
 from qlite_site.models import Replay
 from qlite_site.simulate import runs
 from routing import store
-from routing.models import Provider, Route, Target
+from routing.models import Breaker, Provider, Route, Target
 from tests.admin.rows import HOSTILE, person, provider, root, route, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +58,17 @@ def test_it_says_where_a_request_would_go_and_at_what_cost() -> None:
     ]
     assert said["why"] == ["'gpt' is the name of a route"]
     assert simulated(client, model="unknown")["refused"].startswith("404 model_not_found")
+
+
+def test_a_target_whose_breaker_was_opened_by_hand_is_left_out() -> None:
+    published()
+    moment = timezone.now()
+    Breaker.objects.create(
+        target="a/gpt", state="open", forced=True, note="bills wrong", since=moment, until=moment, changed_at=moment
+    )
+    said = simulated(signed_in(root()), model="gpt")
+    assert [each["target"] for each in said["candidates"]] == ["b/gpt"]
+    assert "bills wrong" in said["left_out"][0]["reason"]
 
 
 def test_the_draft_can_be_asked_before_it_serves() -> None:
