@@ -8,12 +8,13 @@ from typing import Any
 from django.conf import settings
 
 from accounts.ledger.recover import pricing
-from accounts.store import books, budgets, keys, leases, ledger, marks, prices, reprice
+from accounts.store import alerts, books, budgets, keys, leases, ledger, marks, prices, reprice
 from accounts.store.books import Books
 from proxy import store as cached
 from proxy.gateway import Gateway
 from qlite_site import fitness
 from qlite_site.housekeeper import Chore
+from qlite_site.post import Post
 from routing import store as routes
 from routing.store.breakers import Exchange
 
@@ -26,7 +27,7 @@ CACHE_WRITES = 200  # new answers written down a second; what comes beyond that 
 RELOAD_SECONDS = 60.0  # tables whose rows may change are read again after this long, changed or not
 
 
-def chores(gateway: Gateway, held: leases.Leases) -> list[Chore]:
+def chores(gateway: Gateway, held: leases.Leases, post: Post) -> list[Chore]:
     """Return what meets the database. The first six judge it and fill the tables, before the first request."""
     known = Reload(marks.of_keys, lambda: _load_keys(gateway))
     book = Reload(marks.of_prices, lambda: _load_prices(gateway), at_least_each=float("inf"))
@@ -48,6 +49,8 @@ def chores(gateway: Gateway, held: leases.Leases) -> list[Chore]:
         Chore("keeping leases of budgets", held.keep, every=0.25),
         Chore("giving leases of budgets back", held.leave, every=float("inf"), at_exit=True, due=float("inf")),
         Chore("adopting journals of dead processes", lambda: _adopt(gateway), every=5.0),
+        Chore("noticing budgets that reach a threshold", alerts.notice, every=10.0),
+        Chore("handing out alerts", post.exchange, every=1.0),
         Chore("reaping leases of dead processes", lambda: leases.reap(settings.JOURNAL_DIR), every=2.0),
         Chore("writing cache entries", lambda: _write_cache(gateway, writer), every=1.0, at_exit=True),
         Chore("keeping the books", kept.turn, every=1.0),
@@ -56,6 +59,11 @@ def chores(gateway: Gateway, held: leases.Leases) -> list[Chore]:
         Chore("removing expired cache entries", writer.expire, every=60.0),
         Chore("noting when keys were used", lambda: _note_use(gateway), every=10.0, at_exit=True),
     ]
+
+
+def post_chores(post: Post) -> list[Chore]:
+    """Return what waits for mail servers and webhooks, and then must keep nothing else waiting."""
+    return [Chore("sending alerts", post.send, every=1.0)]
 
 
 def local_chores(gateway: Gateway) -> list[Chore]:

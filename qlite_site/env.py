@@ -109,6 +109,25 @@ def address(name: str, default: str) -> str:
     return value
 
 
+def place(name: str) -> str:
+    """Read a URL of somebody else's, "" where it is not set."""
+    value = text(name)
+    if value and not re.fullmatch(r"https?://[^\s@/]+(/\S*)?", value):
+        raise ImproperlyConfigured(f"{name} is not the URL of a web page without a name and password in it")
+    return value
+
+
+def mail(name: str) -> dict[str, Any]:
+    """Read how mail is sent, as Django's settings: `smtp+tls://user:password@host:587`; none where it is not set."""
+    value = text(name)
+    if not value:
+        return {}
+    try:
+        return dict(reader.email_url_config(value))
+    except (KeyError, ValueError, environ.ImproperlyConfigured):
+        raise ImproperlyConfigured(f"{name} does not begin with smtp://, smtp+tls:// or smtp+ssl://") from None
+
+
 def prefix(name: str) -> str | None:
     """Read the path that we are mounted below, such as `/qlite`."""
     value = text(name).rstrip("/")

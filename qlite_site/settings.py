@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from django.core.exceptions import ImproperlyConfigured
+
 from qlite_site import build, env
 from qlite_site.unfold import UNFOLD as UNFOLD
 
@@ -81,6 +83,17 @@ SHADOW_COST_CENTRE = env.text("QLITE_SHADOW_COST_CENTRE", "")
 PRICE_APPROVAL = env.flag("QLITE_PRICE_APPROVAL", False)
 LEDGER_RETENTION_DAYS = env.whole("QLITE_LEDGER_RETENTION_DAYS", 0)
 JOURNAL_SYNC = env.one_of("QLITE_JOURNAL_SYNC", "normal", "normal", "full")
+
+# --- Mail and alerts
+EMAIL_URL = env.text("QLITE_EMAIL_URL")
+vars().update(env.mail("QLITE_EMAIL_URL"))  # EMAIL_HOST and its like, as Django knows them
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("QLITE_EMAIL_FROM", "qlite@localhost")
+ALERT_EMAIL = env.words("QLITE_ALERT_EMAIL")
+ALERT_WEBHOOK = env.place("QLITE_ALERT_WEBHOOK")
+ALERT_WEBHOOK_SECRET = env.text("QLITE_ALERT_WEBHOOK_SECRET")
+if ALERT_WEBHOOK and len(ALERT_WEBHOOK_SECRET) < 16:
+    raise ImproperlyConfigured("QLITE_ALERT_WEBHOOK needs a QLITE_ALERT_WEBHOOK_SECRET of 16 characters or more")
 
 # --- The server
 WORKERS = env.whole("QLITE_WORKERS", 1, at_least=1)

@@ -28,8 +28,9 @@ from proxy.shadow import Payer
 from proxy.surfaces import gateway as held
 from proxy.surfaces.access import NO_KEY, key_in, key_of
 from proxy.upstream import Timeouts, Upstream
-from qlite_site.chores import chores, local_chores, log_chores
+from qlite_site.chores import chores, local_chores, log_chores, post_chores
 from qlite_site.housekeeper import Chore, Housekeeper
+from qlite_site.post import Post
 from qlite_site.server.status import state
 from routing.health import Health
 from routing.snapshot import build
@@ -86,12 +87,18 @@ def start(worker_index: int = 0, *, build: Callable[[], Gateway] | None = None) 
         gateway = (build or build_gateway)()
     except (JournalUnavailable, ImportError) as error:
         raise SystemExit(f"qlite cannot start: {error}") from None
+    post = Post()
     held_leases = Leases(gateway.purse, gateway.journal, gateway.clock)
-    database = chores(gateway, held_leases)
+    database = chores(gateway, held_leases, post)
     keeper = Housekeeper(database, urgent=held_leases.answer)
     gateway.purse.wake = keeper.call
     _keepers.extend(
-        (keeper, Housekeeper(local_chores(gateway), name="journal"), Housekeeper(log_chores(gateway), name="log"))
+        (
+            keeper,
+            Housekeeper(local_chores(gateway), name="journal"),
+            Housekeeper(log_chores(gateway), name="log"),
+            Housekeeper(post_chores(post), name="post"),
+        )
     )
     held.install(gateway)
     for each in _keepers:

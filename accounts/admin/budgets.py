@@ -138,7 +138,7 @@ class BudgetAlertAdmin(ReadOnlyAdmin):
     list_display = ("budget", "percent_shown", "spent", "amount", "at", "state_shown", "sent_at", "trouble")
     list_filter = ("state",)
     list_select_related = ("budget__team", "budget__key")
-    fields = ("budget", "first", "percent", "spent", "amount", "at", "state", "tries", "sent_at", "trouble")
+    fields = ("budget", "first", "percent", "spent", "amount", "at", "state", "tries", "told", "sent_at", "trouble")
     readonly_fields = ("spent", "amount")
 
     @admin.display(description="Reached", ordering="percent")

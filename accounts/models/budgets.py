@@ -125,6 +125,7 @@ class BudgetAlert(models.Model):
     state = models.CharField(max_length=8, choices=State, default=State.WAITING, db_index=True)
     tries = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(help_text="When it is to be sent, or sent again.")
+    told = models.JSONField(default=list, blank=True, help_text="Ways that have taken it.")
     sent_at = models.DateTimeField(null=True, blank=True)
     trouble = models.CharField(max_length=200, blank=True)
 
