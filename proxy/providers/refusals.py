@@ -50,7 +50,9 @@ def _blamed(status: int, detail: Mapping[str, Any], provider: Provider) -> Upstr
         upstream_status=status,
     )
     refused.code = _word(detail.get("code"))
-    if TOO_LONG.search(said) and (refused.code is None or refused.code.isdigit()):
+    if status == 413 and refused.code is None:
+        refused.code = "request_too_large"
+    elif TOO_LONG.search(said) and (refused.code is None or refused.code.isdigit()):
         refused.code = "context_length_exceeded"
     return refused
 

@@ -48,6 +48,9 @@ def hints(asked: Asked) -> tuple[str, ...]:
     chosen = inner(request, "toolConfig").items()
     names += [f"toolConfig.{name}" for name, value in chosen if name != "functionCallingConfig" and value]
     names += dict.fromkeys(name for part in _all_parts(request) for name in parts.HINTS if part.get(name))
+    names += dict.fromkeys(f"contents.parts.{name}" for part in _all_parts(request) for name in parts.unknown(part))
+    declared = (each for tool in several(request, "tools") for each in several(tool, "functionDeclarations"))
+    names += dict.fromkeys(f"tools.{name}" for each in declared for name in tools.unknown(each))
     return tuple(name[:64] for name in names)
 
 

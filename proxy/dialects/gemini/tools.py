@@ -9,6 +9,7 @@ from proxy.dialects.gemini.spelling import cannot, inner, several
 
 MODES = {"MODE_UNSPECIFIED": "auto", "AUTO": "auto", "VALIDATED": "auto", "ANY": "required", "NONE": "none"}
 SEARCHES = ("googleSearch", "googleSearchRetrieval")
+_DECLARED = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
 NOTHING: Json = {"type": "object", "properties": {}}
 
 
@@ -30,6 +31,11 @@ def tools(request: Json) -> Json:
         return told
     choice = _choice(inner(inner(request, "toolConfig"), "functionCallingConfig", path="toolConfig."))
     return told | {"tools": functions} | ({} if choice is None else {"tool_choice": choice})
+
+
+def unknown(declared: Json) -> list[str]:
+    """Return the names of what a declaration says and no other dialect has a word for."""
+    return [name for name in sorted(declared.keys() - _DECLARED) if declared[name] is not None]
 
 
 def _function(declared: Json, path: str) -> Json:

@@ -114,16 +114,17 @@ def _data_url(source: Json, path: str) -> str:
 
 def _document(block: Json, path: str) -> list[Json]:
     source, here = _source(block, path), f"{path}source."
-    title = checks.optional(block, "title", str, path=path)
+    title, context = (checks.optional(block, name, str, path=path) for name in ("title", "context"))
     kind = source.get("type")
+    about = [_text(context)] if context else []  # what the caller says of the document, beside its words
     if kind == "base64":
         file = {"filename": title or "document.pdf", "file_data": _data_url(source, here)}
-        return [{"type": "file", "file": file}]
+        return [*about, {"type": "file", "file": file}]
     if kind == "text":
         text = checks.required(source, "data", str, path=here)
-        return [_text(f"{title}\n\n{text}" if title else text)]
+        return [_text("\n\n".join(each for each in (title, context, text) if each))]
     if kind == "content":
-        return _inner(source, here, title)
+        return [*about, *_inner(source, here, title)]
     raise cannot(f"{here}type", "a document must be sent as base64 or as text.")
 
 

@@ -15,6 +15,16 @@ EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _MODES = {"auto": "auto", "any": "required", "none": "none"}
 # What changes where or on what the model works, and so cannot be left out.
 _REFUSED = ("container", "mcp_servers", "thread", "inference_geo")
+# What a block may have beside its words, and only Anthropic acts on.
+_HINTS = ("cache_control", "citations")
+_TOOL = frozenset({"type", "name", "description", "input_schema", "strict", "cache_control"})
+_MESSAGE = frozenset({"role", "content"})
+_BLOCK = frozenset(
+    (
+        *("type", "text", "source", "title", "context", "content", "tool_use_id", "is_error", "id", "name", "input"),
+        *("thinking", "signature", "data", "extra_content", *_HINTS),
+    )
+)
 _TRANSLATED = frozenset(
     (
         *("model", "messages", "system", "max_tokens", "stream", "stop_sequences", "temperature", "top_p", "metadata"),
@@ -42,9 +52,26 @@ def chat(body: Json, model: str, *, stream: bool) -> Json:
 def hints(body: Json) -> tuple[str, ...]:
     """Return the names of members that are left out without changing what is asked for."""
     names = [name for name, value in body.items() if name not in _TRANSLATED and value is not None]
-    if any("cache_control" in block for block in _all_blocks(body)):
-        names.append("cache_control")
+    for block in _all_blocks(body):
+        names += [name for name in _HINTS if _says(block.get(name))]
+    names += _unknown(body)
     return tuple(dict.fromkeys(name[:64] for name in names))
+
+
+def _says(hint: Any) -> bool:
+    """Say whether a hint asks for something; the citations of an earlier answer, a list, do not."""
+    return isinstance(hint, dict) and hint.get("enabled") is not False
+
+
+def _unknown(body: Json) -> Iterator[str]:
+    """Yield the names of members of tools, messages and their blocks that nobody here knows."""
+    for tool in body.get("tools") or []:
+        yield from (f"tools.{name}" for name in sorted(tool.keys() - _TOOL) if tool[name] is not None)
+    for message in body["messages"]:
+        yield from (f"messages.{name}" for name in sorted(message.keys() - _MESSAGE) if message[name] is not None)
+        content = message["content"]
+        for block in content if isinstance(content, list) else []:
+            yield from (f"messages.content.{name}" for name in sorted(block.keys() - _BLOCK) if block[name] is not None)
 
 
 def _all_blocks(body: Json) -> Iterator[Json]:

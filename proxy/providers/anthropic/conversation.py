@@ -23,6 +23,7 @@ _KNOWN = frozenset(
     (
         *("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations"),
         *("thinking_blocks", "reasoning_content", "reasoning", "extra_content", "cache_control"),
+        "prompt_cache_breakpoint",
     )
 )
 
@@ -224,8 +225,6 @@ def _closed(blocks: list[Json], message: Json, param: str) -> list[Json]:
 
 
 def _note_unknown(message: Json, draft: Draft) -> None:
-    for key in sorted(message.keys() - _KNOWN):
-        if message[key] is not None:
-            draft.ignore(f"messages.{key}")
+    draft.note_unknown(message, _KNOWN, "messages")
     if message.get("name") is not None and message["role"] not in {"tool", "function"}:
         draft.ignore("messages.name")

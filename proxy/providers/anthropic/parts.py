@@ -9,6 +9,7 @@ from proxy.body import Json
 from proxy.errors import BadRequest
 from proxy.providers.anthropic import shape
 from proxy.providers.anthropic.draft import Draft
+from proxy.providers.draft import PART
 
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 PDF = "application/pdf"
@@ -38,6 +39,7 @@ def _blocks(content: Any, param: str, draft: Draft, translate: Any) -> list[Json
         name = f"{param}[{place}]"
         part = shape.an_object(each, name)
         block = translate(part, name, draft)
+        draft.note_unknown(part, PART, "messages.content")
         if block is not None:
             blocks.append(marked(block, part, name))
     return blocks

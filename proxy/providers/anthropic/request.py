@@ -83,7 +83,10 @@ def _shape_answer(body: Json, out: Json, system: list[Json], draft: Draft) -> No
     if kind == "json_schema":
         name = "response_format.json_schema"
         given = shape.an_object(asked.get("json_schema"), name)
-        wanted = schema.strict(shape.an_object(given.get("schema"), f"{name}.schema"))
+        asked_for = shape.an_object(given.get("schema"), f"{name}.schema")
+        if isinstance(given.get("description"), str):
+            asked_for = {"description": given["description"]} | asked_for
+        wanted = schema.strict(asked_for)
         out.setdefault("output_config", {})["format"] = {"type": "json_schema", "schema": wanted}
     elif kind == "json_object":
         system.append(parts.text_block(ONE_OBJECT))

@@ -7,6 +7,7 @@ from proxy.errors import BadRequest
 from proxy.providers.anthropic import parts, schema, shape
 from proxy.providers.anthropic.draft import Draft
 from proxy.providers.anthropic.names import is_legacy, wire_name
+from proxy.providers.draft import FUNCTION, TOOL
 
 _UNIONS = ("anyOf", "oneOf", "allOf")
 _MODES = {"auto": "auto", "none": "none", "required": "any"}
@@ -37,11 +38,13 @@ def _tool(tool: Json, param: str, draft: Draft) -> Json:
     kind = tool.get("type", "function")
     if kind != "function":
         raise draft.refuse(f"{param}.type", "only tools of type 'function' can be sent.")
+    draft.note_unknown(tool, TOOL, "tools")
     function = shape.an_object(tool.get("function"), f"{param}.function")
     return parts.marked(_function(function, f"{param}.function", draft), tool, param)
 
 
 def _function(function: Json, param: str, draft: Draft) -> Json:
+    draft.note_unknown(function, FUNCTION, "tools.function")
     name = shape.text(function.get("name"), f"{param}.name")
     if not name:
         raise BadRequest(f"'{param}.name' must not be empty.", param=f"{param}.name")

@@ -7,6 +7,7 @@ import orjson
 from proxy.body import DEPTH_LIMIT, Json
 from proxy.dialects import checks
 from proxy.errors import BadRequest
+from proxy.providers.draft import MARKS, PART
 from proxy.providers.gemini import media, names
 from proxy.providers.gemini.draft import Draft
 
@@ -18,6 +19,13 @@ NOT_TAKEN = {
     "function_call": "calls must be in 'tool_calls'.",
     "audio": "an earlier answer in sound cannot be named by its id.",
 }
+THOUGHTS = ("reasoning_content", "reasoning", "thinking_blocks")
+KNOWN = frozenset(
+    (
+        *("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "refusal", "audio", "annotations"),
+        *("extra_content", "images", *MARKS, *THOUGHTS),
+    )
+)
 RESULT = "result"  # what a tool's answer is called where it is not an object of its own
 
 
@@ -36,6 +44,7 @@ class Contents:
         """Take all messages of a chat. Raises BadRequest naming the one that cannot be said."""
         for place, message in enumerate(messages):
             path, role = f"messages[{place}]", message["role"]
+            self._note(message)
             if message.get("name") and role != "tool":
                 self._draft.ignore("name")
             if role in {"system", "developer"}:
@@ -53,6 +62,13 @@ class Contents:
             self.turns, self.system = [{"role": "user", "parts": self.system or [{"text": ""}]}], []
         self._refuse_prefill()
         self._sign()
+
+    def _note(self, message: Json) -> None:
+        """Note what is left out of a message: what nobody knows, marks for a cache, what another model thought."""
+        self._draft.note_unknown(message, KNOWN, "messages")
+        for name in (*MARKS, *THOUGHTS):
+            if message.get(name):
+                self._draft.ignore(name if name in MARKS else f"messages.{name}")
 
     def _add(self, role: str, parts: list[Json], *, first: bool = False) -> None:
         """Put parts into the last turn if it is of that role, else into a new one."""
@@ -76,7 +92,8 @@ class Contents:
         return parts
 
     def _part(self, item: Json, path: str) -> Json | None:
-        for mark in ("cache_control", "prompt_cache_breakpoint"):
+        self._draft.note_unknown(item, PART, "messages.content")
+        for mark in MARKS:
             if item.get(mark):
                 self._draft.ignore(mark)
         if item.get("type") in ("text", "refusal"):

@@ -5,6 +5,7 @@ from typing import Any
 from proxy.body import Json
 from proxy.dialects import checks
 from proxy.errors import BadRequest
+from proxy.providers.draft import FUNCTION, MARKS, TOOL
 from proxy.providers.gemini import names, schema
 from proxy.providers.gemini.draft import Draft
 
@@ -50,6 +51,11 @@ def _declaration(draft: Draft, tool: Json, path: str) -> Json:
         raise draft.refuse(f"{path}.type", "only tools of the type 'function' can be sent.")
     where = f"{path}.function."
     function = checks.required(tool, "function", dict, path=f"{path}.")
+    draft.note_unknown(tool, TOOL, "tools")
+    draft.note_unknown(function, FUNCTION, "tools.function")
+    for mark in MARKS:
+        if tool.get(mark) or function.get(mark):
+            draft.ignore(mark)
     declared: Json = {"name": names.sent(checks.required(function, "name", str, path=where))}
     if description := checks.optional(function, "description", str, path=where):
         declared["description"] = description
