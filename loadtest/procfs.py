@@ -21,6 +21,19 @@ def tree(pid: int) -> list[int]:
     return found
 
 
+def children(pid: int) -> list[int]:
+    """The processes that it has started and that still run."""
+    states = {int(entry.name): _stat(int(entry.name)) for entry in PROC.iterdir() if entry.name.isdigit()}
+    return sorted(each for each, fields in states.items() if fields and fields[1] == str(pid) and fields[0] != "Z")
+
+
+def age_seconds(pid: int) -> float:
+    """How long a process has been running; 0 when it is gone."""
+    fields = _stat(pid)
+    since_boot = float((PROC / "uptime").read_text().split()[0])
+    return since_boot - int(fields[19]) * TICK_SECONDS if fields else 0.0  # field 22 of proc(5)
+
+
 def cpu_seconds(pids: list[int]) -> float:
     """User and system time of these processes and of their children that have been waited for."""
     # Fields 14 to 17 of proc(5), counted from the state, which is field 3.

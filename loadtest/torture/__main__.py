@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, default=50, help="how often the gateway is killed under load")
     parser.add_argument("--leave", type=int, default=0, metavar="COUNT", help="callers who leave at random points")
     parser.add_argument("--away", type=float, default=0, metavar="SECONDS", help="how long the database is away")
-    parser.add_argument("--postgres", action="store_true", help="with --away: PostgreSQL, not SQLite")
+    parser.add_argument("--postgres", action="store_true", help="PostgreSQL, a server of its own, not SQLite")
+    parser.add_argument("--workers", type=int, default=1, help="with --postgres: so many, one killed each time")
     parser.add_argument("--users", type=int, default=20, help="callers at a time")
     parser.add_argument("--seed", type=int, default=secrets.randbits(24), help="of the times and the mix")
     parser.add_argument("--keep", type=Path, help="a new folder for data, logs and the provider's journal, kept")
@@ -52,7 +53,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _kill(asked: argparse.Namespace, folder: Path) -> int:
-    outcome = uvloop.run(torture(folder, kills=asked.kills, users=asked.users, seed=asked.seed, say=_say))
+    if asked.workers > 1 and not asked.postgres:
+        raise SystemExit("More than one worker needs --postgres.")
+    how = {"kills": asked.kills, "users": asked.users, "seed": asked.seed, "workers": asked.workers}
+    made: contextlib.AbstractContextManager[Database] = (
+        postgres() if asked.postgres else contextlib.nullcontext(Sqlite())
+    )
+    with made as database:
+        outcome = uvloop.run(torture(folder, url=database.fresh(), say=_say, **how))
     return _told(tables.of_kills(outcome), outcome.judgement.violations, outcome.verdicts, clean=outcome.clean)
 
 

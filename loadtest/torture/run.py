@@ -16,6 +16,7 @@ from loadtest.bench.rig import PRICE, Home, Rig, Server, free_port, rig, wait_fo
 from loadtest.mockserver import MockServer
 from loadtest.torture.crowd import MIX, Crowd
 from loadtest.torture.judge import Judgement, judge
+from loadtest.torture.workers import ORPHAN_SECONDS, adopted, kill_one
 
 # Seconds a gateway lives under load before it is killed. Every fifth time it is killed once more while it starts.
 LONGEST_LIFE = 1.5
@@ -35,6 +36,7 @@ class Outcome:
     kills: int = 0
     kills_while_starting: int = 0
     restarts: list[float] = field(default_factory=list)
+    adoptions: list[float] = field(default_factory=list)  # seconds from a worker's death to the end of its journal
     seconds: float = 0.0
 
     @property
@@ -42,10 +44,16 @@ class Outcome:
         return not self.judgement.violations and all("is sound" in verdict for verdict in self.verdicts)
 
 
-async def torture(folder: Path, *, kills: int, users: int, seed: int, say: Say = lambda line: None) -> Outcome:
-    """Kill the gateway `kills` times under load, let all come to rest, and compare the accounts."""
+async def torture(
+    folder: Path, *, kills: int, users: int, seed: int, say: Say = lambda line: None, workers: int = 1, url: str = ""
+) -> Outcome:
+    """Kill the gateway `kills` times under load, let all come to rest, and compare the accounts.
+
+    With several `workers`, on the PostgreSQL at `url`, one of them is killed each time, and the others go on.
+    """
     started = time.perf_counter()
-    home = Home(folder / "data", free_port())
+    home = Home(folder / "data", free_port(), ("--workers", str(workers)) if workers > 1 else (), database=url)
+    kill = _kill_workers if workers > 1 else _kill_again_and_again
     home.folder.mkdir(parents=True)
     hits = folder / "hits.jsonl"
     with rig(folder, Cores(None, None)) as made:
@@ -54,8 +62,9 @@ async def torture(folder: Path, *, kills: int, users: int, seed: int, say: Say =
             crowd = Crowd(home.port, key, users, seed)
             outcome = Outcome(Judgement(), crowd, [])
             async with working(crowd):
-                await _kill_again_and_again(made, home, outcome, kills, say)
+                await kill(made, home, outcome, kills, say)
             await asyncio.to_thread(come_to_rest, home)
+            reserved = await asyncio.to_thread(reserved_nano, home)
             outcome.verdicts.append(await asyncio.to_thread(verdict, home))
             code = await asyncio.to_thread(made.servers[-1].stop)
             await mock.idle(10)
@@ -65,6 +74,7 @@ async def torture(folder: Path, *, kills: int, users: int, seed: int, say: Say =
         rows = map(orjson.loads, home.run("ledger", "export", "--format", "jsonl").splitlines())
         nonces = [orjson.loads(line)["nonce"] for line in hits.read_bytes().splitlines()]
         outcome.judgement = judge(crowd.told, nonces, rows)
+        outcome.judgement.violations += _late(outcome, reserved)
         left = [path.name for path in (home.folder / "journal").iterdir()]
         if left:
             outcome.judgement.violations.append(f"left in the journal's folder: {', '.join(left)}")
@@ -100,6 +110,24 @@ async def _kill_again_and_again(made: Rig, home: Home, outcome: Outcome, kills: 
     await asyncio.sleep(1.0)
 
 
+async def _kill_workers(made: Rig, home: Home, outcome: Outcome, kills: int, say: Say) -> None:
+    chance = random.Random(outcome.crowd.seed)
+    server = await _start(made, home, outcome)
+    for number in range(1, kills + 1):
+        victim = await kill_one(server, chance)
+        outcome.kills += 1
+        outcome.adoptions.append(await adopted(home, victim))
+        say(f"kill {number}: {len(outcome.crowd.told)} whole answers, {outcome.crowd.broken} broken off")
+    await asyncio.sleep(1.0)
+
+
+def _late(outcome: Outcome, reserved: int) -> list[str]:
+    """What is owed at rest: no orphan without its end, no money held for anybody."""
+    slow = [seconds for seconds in outcome.adoptions if seconds > ORPHAN_SECONDS]
+    found = [f"what a dead worker left was settled after {seconds:.1f} s only" for seconds in slow]
+    return found + ([f"{reserved} nano-dollars are reserved at rest"] if reserved else [])
+
+
 async def _start(made: Rig, home: Home, outcome: Outcome) -> Server:
     server = made.gateway(home, outcome.crowd.key)
     outcome.restarts.append(await asyncio.to_thread(wait_for, server, "/readyz"))
@@ -115,10 +143,21 @@ def come_to_rest(home: Home) -> None:
     """Wait until nothing is under way and the journal is empty. Raises TimeoutError."""
     until = time.monotonic() + SETTLING_SECONDS
     while time.monotonic() < until:
-        if waiting(home) == 0:
+        # Each worker speaks of its own journal alone.
+        if waiting(home) == 0 and (not home.options or "is sound" in verdict(home)):
             return
         time.sleep(0.1)
     raise TimeoutError("the journal does not become empty")
+
+
+def reserved_nano(home: Home) -> int:
+    """What is held for calls under way, as soon as that is nothing; else after some seconds."""
+    for _ in range(10):
+        held = int(home.run("shell", "-v", "0", "-c", RESERVED))
+        if held == 0:
+            break
+        time.sleep(1.0)
+    return held
 
 
 def waiting(home: Home) -> int:
@@ -150,7 +189,23 @@ def furnish(home: Home, mock_port: int, models: Sequence[str] = MODELS) -> str:
     plain = "".join(f"\n  - {{name: {name}, targets: [{{provider: mock, model: {name}}}]}}" for name in models)
     table.write_text(TABLE.format(port=mock_port, nobody=free_port(), plain=plain))
     home.run("import", str(table))
-    return home.run("createkey", "--team", "torture", "--name", "torture", "--quiet")
+    key = home.run("createkey", "--team", "torture", "--name", "torture", "--quiet")
+    home.run("shell", "-v", "0", "-c", BUDGET)
+    return key
+
+
+# On routes with a price, large enough for everybody: what is tried is that calls reserve, and nothing stays reserved.
+BUDGET = """
+from accounts.models import Budget, Team
+team = Team.objects.get(name="torture")
+for route in ("paced-1x0ms", "paced-3x20ms", "paced-10x50ms", "paced-40x50ms"):
+    Budget.objects.create(team=team, route=route, window="total", amount_nano=10**15)
+"""
+RESERVED = """
+from django.db.models import Sum
+from accounts.models import BudgetLease
+print(BudgetLease.objects.aggregate(held=Sum("reserved_nano", default=0))["held"])
+"""
 
 
 # `second-chance`: the first target does not answer at all. `twice`: the first target fails, so one question reaches the

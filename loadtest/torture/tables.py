@@ -14,6 +14,7 @@ def of_kills(outcome: Outcome) -> Lines:
     return [
         ("kill -9 under load / while starting", f"{outcome.kills} / {outcome.kills_while_starting}"),
         ("seconds from start to ready, median / longest", _spread(outcome.restarts)),
+        *([("seconds until adopted, median / longest", _spread(outcome.adoptions))] if outcome.adoptions else []),
         ("questions asked", f"{crowd.asked}"),
         ("  answered whole, with cost", f"{complete}"),
         ("  answered whole, with an error", f"{len(crowd.told) - complete}"),
