@@ -100,6 +100,11 @@ class Price:
     _steps: Steps | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
+    def timed(self) -> bool:
+        """Whether it prices the time of the call too: a provider's own price for tokens and for seconds."""
+        return bool(self.provider) and {"input", "seconds"} <= self.nano_per_million.keys()
+
+    @property
     def steps(self) -> Steps:
         if self._steps is None:
             steps = compiled(UNITS, rate_of, self.nano_per_million, self.tiers, self.services)
@@ -156,7 +161,7 @@ def _lacks(counts: Sequence[int], step: Step) -> bool:
 def charged(price: Price, usage: Usage, service_tier: str = STANDARD) -> Charge:
     """Price one attempt at one version: `unpriced` where it used what the version has no amount for."""
     counts, step = _counts(usage), price.step(usage, service_tier)
-    if _lacks(counts, step):
+    if _lacks(counts, step) or (price.timed and not usage.seconds):
         return Charge(None, "unpriced", 0)
     products = _products(counts, step)
     total = cost(products, step.per)
@@ -177,7 +182,9 @@ class Book:
 
     def __init__(self, prices: Iterable[Price] = ()) -> None:
         self._versions: dict[tuple[str, str, str], list[Price]] = {}
+        self.timed = False  # whether the time of a call may have a price
         for price in sorted(prices, key=attrgetter("effective_from", "id")):
+            self.timed = self.timed or price.timed
             self._versions.setdefault((price.provider, price.kind, price.model), []).append(price)
         self._patterns = {
             (provider, kind): sorted(

@@ -47,6 +47,8 @@ def _places(*classes: str) -> tuple[int, ...]:
 INPUT, OUTPUT, CACHE_WRITE = _places("input"), _places("output", "reasoning"), _places("cache_write", "cache_write_1h")
 IMAGE_IN, IMAGE_OUT = _places("image_input"), _places("image_output")
 AUDIO_IN, AUDIO_OUT = _places("audio_input"), _places("audio_output")
+SECONDS = UNITS.index("seconds")
+LONGEST = 1800  # seconds of a call whose provider has no limit of its own, where time has a price
 Rates = tuple[tuple[int, ...], tuple[int, ...], tuple[str, ...]]
 Priced = tuple[list[Target], int]
 
@@ -101,6 +103,7 @@ def _bound(book: Book, target: Target, rates: Rates, prompt: int, output: int, a
     if price is None:
         return None
     ins, outs, services = rates
+    seconds = -(-(target.provider.total_timeout or LONGEST) // 1) if price.timed else 0
     most = 0
     for service in services:
         for step in price.steps.get(service, ()):
@@ -109,7 +112,7 @@ def _bound(book: Book, target: Target, rates: Rates, prompt: int, output: int, a
             if (prompt and INPUT[0] in step.missing) or (output and OUTPUT[0] in step.missing):
                 return None
             nano = prompt * max([step.rates[place] for place in ins])
-            nano += output * max([step.rates[place] for place in outs])
+            nano += output * max([step.rates[place] for place in outs]) + int(seconds) * step.rates[SECONDS]
             most = max(most, -(-nano // step.per))
     return most
 

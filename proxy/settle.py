@@ -6,6 +6,7 @@ in the journal before a provider is called, and settled before the last byte lea
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from accounts.ledger.entry import Attempt, totals
@@ -80,6 +81,8 @@ def attempt_failed(gateway: "Gateway", call: Call, attempt: Attempt, target: Tar
 def price_attempt(gateway: "Gateway", attempt: Attempt, usage: Usage | None, source: str) -> None:
     """Put usage and cost on the attempt: the price in force when it began, nothing where it was opened as free."""
     attempt.usage_source = source
+    if usage is not None and gateway.book.timed:
+        usage = _timed(gateway, attempt, usage)
     attempt.usage = usage.as_dict() if usage else None
     if usage is None:
         return
@@ -94,6 +97,14 @@ def price_attempt(gateway: "Gateway", attempt: Attempt, usage: Usage | None, sou
         service_tier=attempt.service_tier,
     )
     attempt.charged(charge)
+
+
+def _timed(gateway: "Gateway", attempt: Attempt, usage: Usage) -> Usage:
+    """Return the usage with the seconds that the call took, begun ones too, where those have a price."""
+    price = gateway.book.find(attempt.provider, attempt.kind, attempt.model, attempt.started_at)
+    if price is None or not price.timed or usage.seconds:
+        return usage
+    return replace(usage, seconds=max(1, -(-(attempt.latency_us or 0) // 1_000_000)))
 
 
 def answered(

@@ -2,13 +2,16 @@
 
 import os
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from django import forms
 from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
 
 from routing.admin.base import ON_OFF, ModelForm, badge
@@ -92,13 +95,13 @@ class ProviderAdmin(PublishingAdmin):
     list_display = ("name", "kind", "base_url", "credential_state", "billing", "used_by", "state")
     list_filter = ("kind", "enabled", "free")
     search_fields = ("name", "base_url", "note")
-    readonly_fields = ("credential_now",)
+    readonly_fields = ("credential_now", "prices")
     fieldsets = (
         (None, {"fields": ("name", "kind", "base_url", "enabled", "note")}),
         ("Credential", {"fields": ("credential_now", "credential", "forget", "credential_env")}),
         (
             "What is allowed",
-            {"fields": ("free", "by_name", "allow_private", "allow_insecure", "forward_authorization")},
+            {"fields": (("free", "prices"), "by_name", "allow_private", "allow_insecure", "forward_authorization")},
         ),
         (
             "Time limits",
@@ -138,6 +141,16 @@ class ProviderAdmin(PublishingAdmin):
     @admin.display(description="Cost", ordering="free")
     def billing(self, provider: Provider) -> str:
         return "free" if provider.free else "by price"
+
+    @admin.display(description="Prices")
+    def prices(self, provider: Provider) -> SafeString | str:
+        """Lead to the provider's own prices: by token, by second, or nothing but its kind's."""
+        if not provider.pk:
+            return "by its kind; its own can be set once it is saved"
+        own = f"{reverse('admin:accounts_price_changelist')}?{urlencode({'provider__exact': provider.name})}"
+        one = f"{reverse('admin:accounts_price_add')}?{urlencode({'provider': provider.name, 'model': '*'})}"
+        link = '<a class="text-link" href="{}">{}</a>'
+        return format_html(f"{link} · {link}", own, "Its own", one, "One for all its models")
 
     @badge("State", ON_OFF, ordering="enabled")
     def state(self, provider: Provider) -> str:

@@ -86,3 +86,11 @@ def test_the_remainder_is_placed_for_any_amounts(products: list[int], per: int) 
     assert sum(parts.values()) == total
     for unit, product in zip(UNITS, products, strict=True):
         assert product // per <= parts.get(unit, 0) <= product // per + (product % per > 0)
+
+
+def test_a_price_for_time_prices_nothing_that_has_none() -> None:
+    price = Price(1, "mine", "", "*", 0.0, {"input": 0, "output": 0, "seconds": 5 * USD})
+    assert charged(price, Usage(input=9)).status == "unpriced"
+    assert charged(price, Usage(input=9, seconds=3)).cost_nano == 15_000
+    by_kind = Price(1, "", "openai", "whisper-1", 0.0, {"input": 0, "seconds": 5 * USD})
+    assert charged(by_kind, Usage(input=9)).cost_nano == 0

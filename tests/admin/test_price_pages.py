@@ -166,3 +166,17 @@ def test_a_price_shows_the_history_of_its_model(finance: Client) -> None:
     page = finance.get(reverse("admin:accounts_price_change", args=[first.pk])).content.decode()
     table = page.split("ql-history")[1].split("</table>")[0]
     assert "in force, ann" in table and "planned, bob" in table and "7.00" not in table
+
+
+def test_a_provider_leads_to_a_price_for_all_its_models() -> None:
+    root = rows.signed_in(rows.root())
+    lab = rows.provider("lab")
+    page = root.get(reverse("admin:routing_provider_change", args=[lab.pk])).content.decode()
+    link = f"{reverse('admin:accounts_price_add')}?provider=lab&amp;model=%2A"
+    assert link in page
+    form = root.get(link.replace("&amp;", "&")).context["adminform"].form
+    assert (form["provider"].value(), form["model"].value()) == ("lab", "*")
+    posted = {"provider": "lab", "model": "*", "effective_from_0": "2026-11-01", "effective_from_1": "00:00:00"}
+    root.post(reverse("admin:accounts_price_add"), posted | {"input": "0", "output": "0", "seconds": "500"})
+    assert Price.objects.get().seconds == 500 * 10**9
+    assert root.get(reverse("admin:routing_provider_add")).status_code == 200

@@ -62,3 +62,26 @@ async def test_a_long_prompt_is_priced_by_its_tier(tmp_path: Path) -> None:
         async with bench(tmp_path, [route("m", (provider(mock.base_url), "up"))], prices=[PRICE]) as gw:
             await gw.ask(ASK)
             assert (await gw.row()).attempts[0].amounts == {"input": 1001 * 4000, "output": 5 * 2000}
+
+
+BY_TIME = Price(3, "mock", "", "*", 0.0, {"input": 0, "output": 0, "seconds": 500 * 10**9})
+
+
+async def test_a_provider_of_ones_own_may_have_a_price_for_time(tmp_path: Path) -> None:
+    async with MockServer() as mock:
+        mock.script("up", said())
+        async with bench(tmp_path, [route("m", (provider(mock.base_url), "up"))], prices=[PRICE, BY_TIME]) as gw:
+            await gw.ask(ASK)
+            attempt = (await gw.row()).attempts[0]
+            # It took less than a second, and a begun one counts: 500 USD a million seconds.
+            assert attempt.usage == {"input": 6, "cached_input": 4, "output": 5, "seconds": 1}
+            assert (attempt.price_id, attempt.cost_nano, attempt.amounts) == (3, 500_000, {"seconds": 500_000})
+
+
+async def test_time_has_no_price_where_nobody_set_one(tmp_path: Path) -> None:
+    elsewhere = Price(3, "other", "", "*", 0.0, {"input": 0, "output": 0, "seconds": 500 * 10**9})
+    async with MockServer() as mock:
+        mock.script("up", said())
+        async with bench(tmp_path, [route("m", (provider(mock.base_url), "up"))], prices=[PRICE, elsewhere]) as gw:
+            await gw.ask(ASK)
+            assert (await gw.row()).attempts[0].usage == {"input": 6, "cached_input": 4, "output": 5}
