@@ -125,16 +125,18 @@ class Gateway:
 
     def _read(self, call: Call, raw: bytes, url: Mapping[str, Any]) -> None:
         """Parse the body in the caller's dialect and find the route. Raises BadRequest or ModelNotFound."""
+        snapshot = self.snapshot  # read once: it may be swapped at any moment
+        call.entry.revision = snapshot.revision
         if call.dialect is None:
             chat = call.inner = chats.parse(raw)
             call.asked = asked = Asked(raw, chat.body, chat.model, chat.stream)
         elif call.passing is not None:
-            call.passing.admit(call, raw, self.snapshot)
+            call.passing.admit(call, raw, snapshot)
             return
         else:
             call.asked = asked = call.dialect.parse(raw, **url)
         call.entry.stream, call.entry.model_asked = asked.stream, asked.model[:200]
-        match = self.snapshot.find(asked.model, call.grant.team)
+        match = snapshot.find(asked.model, call.grant.team)
         if match is None or not may_use(call.grant, asked.model):
             raise ModelNotFound(asked.model)
         call.match, call.entry.route = match, match.route.name

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from accounts.keys import Grant, may_use
+from accounts.prices import Book
 from proxy.dialects.messages import Messages
 from proxy.errors import ModelNotFound
-from proxy.gateway import Gateway
 from proxy.surfaces.access import grant_of
 from proxy.surfaces.answers import Answer, as_json
 from proxy.surfaces.gateway import current, only
 from proxy.surfaces.gemini import GEMINI
 from proxy.surfaces.request import GatewayRequest
-from routing.snapshot import Route
+from routing.snapshot import Route, Snapshot
 
 ANTHROPIC = Messages()
 
@@ -22,7 +22,8 @@ async def list_models(request: GatewayRequest, *, gemini: bool = False) -> Answe
     shape = _shape_for(request, gemini)
     gateway = current()
     grant = grant_of(request, gateway, key_in_url=shape is _gemini)
-    models = [shape(gateway, name, grant.team) for name in usable(gateway, grant)]
+    snapshot = gateway.snapshot  # read once: it may be swapped at any moment
+    models = [shape(snapshot, name, grant.team) for name in usable(snapshot, gateway.book, grant)]
     if shape is _gemini:
         return as_json(request, {"models": models})
     if shape is _anthropic:
@@ -40,12 +41,13 @@ async def one_model(request: GatewayRequest, model: str, *, gemini: bool = False
     shape = _shape_for(request, gemini)
     gateway = current()
     grant = grant_of(request, gateway, key_in_url=shape is _gemini)
-    if gateway.snapshot.find(model, grant.team) is None or not may_use(grant, model):
+    snapshot = gateway.snapshot
+    if snapshot.find(model, grant.team) is None or not may_use(grant, model):
         raise ModelNotFound(model)
-    return as_json(request, shape(gateway, model, grant.team))
+    return as_json(request, shape(snapshot, model, grant.team))
 
 
-def _shape_for(request: GatewayRequest, gemini: bool) -> Callable[[Gateway, str, str], dict[str, Any]]:
+def _shape_for(request: GatewayRequest, gemini: bool) -> Callable[[Snapshot, str, str], dict[str, Any]]:
     """Return the shape the caller reads: three dialects share /v1/models, and each client gives itself away."""
     if gemini or b"x-goog-api-key" in request.raw_headers:
         request.dialect = GEMINI
@@ -56,43 +58,43 @@ def _shape_for(request: GatewayRequest, gemini: bool) -> Callable[[Gateway, str,
     return _openai
 
 
-def usable(gateway: Gateway, grant: Grant) -> list[str]:
+def usable(snapshot: Snapshot, book: Book, grant: Grant) -> list[str]:
     """Return the names that `grant` may use: those of exact routes, and the priced models that a pattern leads to.
 
     What else a pattern may lead to is known to its provider alone, who is not asked.
     """
-    found = dict.fromkeys(gateway.snapshot.names(grant.team))
-    for route in gateway.snapshot.routes:
+    found = dict.fromkeys(snapshot.names(grant.team))
+    for route in snapshot.routes:
         if "*" in route.name and route.enabled and route.team in {"", grant.team}:
-            found.update(dict.fromkeys(_listed(gateway, route, grant.team)))
+            found.update(dict.fromkeys(_listed(snapshot, book, route, grant.team)))
     return [name for name in found if may_use(grant, name)]
 
 
-def _listed(gateway: Gateway, route: Route, team: str) -> list[str]:
+def _listed(snapshot: Snapshot, book: Book, route: Route, team: str) -> list[str]:
     """Return the names that match a pattern route and lead to a model with a price."""
     before, _, after = route.name.partition("*")
     listed: list[str] = []
     for target in route.targets[:1]:
         start, star, end = (target.model or route.name).partition("*")
-        models = [model for model in gateway.book.models(target.provider.kind) if star and _fits(model, start, end)]
+        models = [model for model in book.models(target.provider.kind) if star and _fits(model, start, end)]
         listed += [before + model[len(start) : len(model) - len(end)] + after for model in models]
-    return [name for name in listed if (match := gateway.snapshot.find(name, team)) and match.route is route]
+    return [name for name in listed if (match := snapshot.find(name, team)) and match.route is route]
 
 
 def _fits(model: str, start: str, end: str) -> bool:
     return model.startswith(start) and model.endswith(end) and len(model) > len(start) + len(end)
 
 
-def _openai(gateway: Gateway, name: str, team: str) -> dict[str, Any]:
-    match = gateway.snapshot.find(name, team)
+def _openai(snapshot: Snapshot, name: str, team: str) -> dict[str, Any]:
+    match = snapshot.find(name, team)
     owner = match.targets[0].provider.name if match and match.targets else "qlite"
     return {"id": name, "object": "model", "created": 0, "owned_by": owner}
 
 
-def _anthropic(gateway: Gateway, name: str, team: str) -> dict[str, Any]:
+def _anthropic(snapshot: Snapshot, name: str, team: str) -> dict[str, Any]:
     return {"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}
 
 
-def _gemini(gateway: Gateway, name: str, team: str) -> dict[str, Any]:
+def _gemini(snapshot: Snapshot, name: str, team: str) -> dict[str, Any]:
     methods = ["generateContent", "streamGenerateContent", "countTokens"]
     return {"name": f"models/{name}", "displayName": name, "supportedGenerationMethods": methods}
