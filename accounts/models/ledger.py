@@ -134,7 +134,7 @@ class AttemptRecord(Units):
     amounts = models.JSONField(default=dict, help_text="Nano-USD by unit class; together they are the cost.")
 
     class Meta:
-        ordering = ["request", "number"]
+        ordering = ["request_id", "number"]
         constraints = [models.UniqueConstraint(fields=["request", "number"], name="accounts_attempt_once")]
 
     def __str__(self) -> str:
@@ -160,7 +160,7 @@ class Adjustment(models.Model):
     owner = models.CharField(max_length=200, null=True, blank=True)
 
     class Meta:
-        ordering = ["request", "id"]
+        ordering = ["request_id", "id"]
         indexes = [models.Index(fields=["day"], name="accounts_adjustment_day")]
         constraints = [
             models.UniqueConstraint(

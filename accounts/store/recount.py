@@ -126,7 +126,7 @@ def both(day: date) -> tuple[dict[Key, Row], dict[Key, Row]]:
 def replayed(*, day: date | None = None) -> Iterator[tuple[Key, int, int]]:
     """Book all adjustments again, from the originals on: amounts, and whether one gave a record its first price."""
     record, stands, unpriced = None, None, False
-    rows = Adjustment.objects.order_by("request", "id").select_related("request")
+    rows = Adjustment.objects.order_by("request_id", "id").select_related("request")
     for each in (rows if day is None else rows.filter(day=day)).iterator(chunk_size=500):
         if stands is None or record != each.request_id:
             record, stands = each.request_id, original(each.request)

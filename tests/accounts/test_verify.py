@@ -42,6 +42,16 @@ def test_it_finds_nothing_wrong_with_nothing(tmp_path: Path) -> None:
     assert verify(tmp_path / "none") == []
 
 
+def test_corrections_in_turn_of_two_records_of_one_moment_are_sound(tmp_path: Path) -> None:
+    rows = [settled(), settled()]
+    save_entries(raw(*rows))
+    for centre in ("c0", "c1"):
+        for row in rows:
+            record = RequestRecord.objects.get(pk=row.id)
+            adjust(record, author="fay", reason="x", cost_centre=centre)
+    assert verify(tmp_path) == []
+
+
 def test_it_names_a_row_whose_amount_was_edited(first: str, tmp_path: Path) -> None:
     tamper("UPDATE accounts_requestrecord SET cost_nano = cost_nano + 1 WHERE id = %s", first)
     problems = verify(tmp_path)
