@@ -312,4 +312,6 @@ def test_tokens_are_counted_for_callers_whose_target_counts_none(stand: Stand) -
 def test_every_call_is_in_the_ledger_with_its_surface(stand: Stand, tmp_path: Path) -> None:
     rows = list(stand.rows())
     assert {"chat", "responses", "messages", "gemini"} <= {row["surface"] for row in rows}
-    assert all(row["usage_source"] == "provider" for row in rows if row["status"] == "settled" and row["attempts"])
+    answered = [row for row in rows if row["status"] == "settled" and row["attempts"]]
+    # What the gateway counted itself may have reached the ledger by now, or not yet.
+    assert all(row["usage_source"] == "provider" for row in answered if row["attempts"][0]["provider"] != "qlite")
