@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from accounts.admin.base import ModelAdmin, ModelForm, ReadOnlyAdmin, badge
 from accounts.admin.fields import UsdField, short_usd
 from accounts.models import Budget, BudgetAlert
+from accounts.models.budgets import usual_thresholds
 from accounts.store.standing import Standing, standings
 
 HARD, SOFT, OFF = "hard", "soft", "off"
@@ -46,7 +47,10 @@ class PercentsField(forms.CharField):
 class BudgetForm(ModelForm):
     amount_nano = UsdField(label="Amount", help_text="US dollars in each window.")
     thresholds = PercentsField(
-        required=False, label="Alerts at", help_text="Percent of the amount, such as 50, 80, 100. Empty: no alerts."
+        required=False,
+        initial=usual_thresholds,
+        label="Alerts at",
+        help_text="Percent of the amount, such as 50, 80, 100. Empty: no alerts.",
     )
 
     class Meta:
@@ -164,7 +168,7 @@ def bar(standing: Standing) -> SafeString:
     spent = _share(standing.spent_nano, amount)
     held = min(100.0 - spent, _share(standing.held_nano, amount))
     return format_html(
-        '<span class="ql-budget">${} <small>({} %)</small><svg class="ql-bar ql-bar-{}" viewBox="0 0 100 6"'
+        '<span class="ql-budget">${} <small>({} %)</small><svg class="ql-purse ql-purse-{}" viewBox="0 0 100 6"'
         ' preserveAspectRatio="none" aria-hidden="true"><rect class="ql-spent" width="{}" height="6"/>'
         '<rect class="ql-held" x="{}" width="{}" height="6"/></svg></span>',
         short_usd(standing.spent_nano),
