@@ -70,6 +70,7 @@ class Gateway:
     shadow_payer: shadow.Payer = field(default_factory=shadow.Payer)
     copies: int = 0  # of calls for shadow targets, under way
     used: dict[str, float] = field(default_factory=dict)  # key id -> last use, taken by the housekeeper
+    batches: set[str] = field(default_factory=set)  # those whose record has been written, see proxy.native.batches
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def receive(self, grant: Grant, *, surface: str, request_id: str, client_request_id: str, size: int) -> Call:

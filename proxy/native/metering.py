@@ -8,6 +8,7 @@ from accounts.prices import Usage
 from proxy import tokens
 from proxy.native import usage as found
 from proxy.native.operations import OTHER, Operation
+from proxy.settle import HARMLESS
 
 if TYPE_CHECKING:
     from proxy.call import Call
@@ -18,6 +19,8 @@ Metered = tuple[Usage | None, str]  # and where it comes from: provider, estimat
 
 async def of_answer(call: "Call", attempt: Attempt, operation: Operation, raw: bytes, body: Any) -> Metered:
     """Return the usage of a whole answer; `body` is `raw` parsed, None where it is no JSON."""
+    if call.passing is not None and call.passing.method in HARMLESS:
+        return None, "none"  # what it shows was counted when it was made
     usage = found.reported(body)
     if operation.dialect is not None and isinstance(body, dict):
         usage = operation.dialect.usage(body) or usage
@@ -45,6 +48,8 @@ def _made(operation: Operation, usage: Usage | None, count: int = 1) -> Usage:
 
 async def of_stream(call: "Call", attempt: Attempt, flow: "Flow") -> Metered:
     """Return the usage of a stream, as far as it came."""
+    if call.passing is not None and call.passing.method in HARMLESS:
+        return None, "none"
     operation = call.passing.operation if call.passing is not None else OTHER
     return await _metered(call, attempt, operation, flow.usage, flow.kept, flow.scale, flow.so_far)
 

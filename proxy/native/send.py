@@ -13,7 +13,7 @@ from proxy import forward, settle
 from proxy.call import Call, Reply
 from proxy.dialects.base import Watcher
 from proxy.errors import UpstreamError
-from proxy.native import metering
+from proxy.native import batches, metering
 from proxy.native.array import ArrayWatcher
 from proxy.native.flow import Flow, FlowDelivery
 from proxy.native.operations import NAMELESS
@@ -94,6 +94,8 @@ async def _answered(
     if kind != "text/event-stream" and not (operation.stream and kind.endswith("json")) and _is_text(kind, headers):
         raw = await _whole(gateway, response, target)
         body = _loaded(raw)
+        if passing.own_api and passing.method == "GET" and target.model == NAMELESS:
+            batches.bill(gateway, call, target.provider, body)
         usage, source = await metering.of_answer(call, opened, operation, raw, body)
         settle.answered(gateway, call, opened, target, usage, source, http_status=response.status_code)
         reply.usage, reply.usage_source, reply.body = usage, source, raw
