@@ -105,6 +105,11 @@ class Price:
         return bool(self.provider) and {"input", "seconds"} <= self.nano_per_million.keys()
 
     @property
+    def by_request(self) -> bool:
+        """Whether it asks something for each request, beside what that used."""
+        return bool(self.nano_per_million.get("requests"))
+
+    @property
     def steps(self) -> Steps:
         if self._steps is None:
             steps = compiled(UNITS, rate_of, self.nano_per_million, self.tiers, self.services)
@@ -182,9 +187,9 @@ class Book:
 
     def __init__(self, prices: Iterable[Price] = ()) -> None:
         self._versions: dict[tuple[str, str, str], list[Price]] = {}
-        self.timed = False  # whether the time of a call may have a price
+        self.beside = False  # whether the time of a call, or the call itself, may have a price
         for price in sorted(prices, key=attrgetter("effective_from", "id")):
-            self.timed = self.timed or price.timed
+            self.beside = self.beside or price.timed or price.by_request
             self._versions.setdefault((price.provider, price.kind, price.model), []).append(price)
         self._patterns = {
             (provider, kind): sorted(

@@ -81,8 +81,8 @@ def attempt_failed(gateway: "Gateway", call: Call, attempt: Attempt, target: Tar
 def price_attempt(gateway: "Gateway", attempt: Attempt, usage: Usage | None, source: str) -> None:
     """Put usage and cost on the attempt: the price in force when it began, nothing where it was opened as free."""
     attempt.usage_source = source
-    if usage is not None and gateway.book.timed:
-        usage = _timed(gateway, attempt, usage)
+    if usage is not None and gateway.book.beside:
+        usage = _beside(gateway, attempt, usage)
     attempt.usage = usage.as_dict() if usage else None
     if usage is None:
         return
@@ -99,12 +99,16 @@ def price_attempt(gateway: "Gateway", attempt: Attempt, usage: Usage | None, sou
     attempt.charged(charge)
 
 
-def _timed(gateway: "Gateway", attempt: Attempt, usage: Usage) -> Usage:
-    """Return the usage with the seconds that the call took, begun ones too, where those have a price."""
+def _beside(gateway: "Gateway", attempt: Attempt, usage: Usage) -> Usage:
+    """Return the usage with the request, and the seconds that it took, begun ones too, where those have a price."""
     price = gateway.book.find(attempt.provider, attempt.kind, attempt.model, attempt.started_at)
-    if price is None or not price.timed or usage.seconds:
+    if price is None:
         return usage
-    return replace(usage, seconds=max(1, -(-(attempt.latency_us or 0) // 1_000_000)))
+    if price.by_request and not usage.requests:
+        usage = replace(usage, requests=1)
+    if price.timed and not usage.seconds:
+        usage = replace(usage, seconds=max(1, -(-(attempt.latency_us or 0) // 1_000_000)))
+    return usage
 
 
 def answered(

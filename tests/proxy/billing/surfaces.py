@@ -25,7 +25,8 @@ NANO = {
     "seconds": 300_000,
     "searches": 10_000_000,
 }
-PRICE = Price(1, "", "", "*", 0.0, {unit: nano * 1_000_000 for unit, nano in NANO.items()})
+PRICE = Price(1, "", "", "*", 0.0, {unit: nano * 1_000_000 for unit, nano in NANO.items() if unit != "requests"})
+BY_REQUEST = Price(2, "", "", "*", 0.0, {unit: nano * 1_000_000 for unit, nano in NANO.items()})
 
 # By wire: usage as the provider reports it, the classes it is, and the bill, all worked out by hand.
 OPENAI_USED = {

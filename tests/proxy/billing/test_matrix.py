@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from accounts.ledger.entry import Entry
-from accounts.prices import Book
+from accounts.prices import Book, Price
 from loadtest.mockserver import Answer
 from proxy.native.flow import BrokenOff
-from tests.proxy.billing.surfaces import BILLS, PRICE, STREAMED, WAYS, Surface, cost_of
+from tests.proxy.billing.surfaces import BILLS, BY_REQUEST, PRICE, STREAMED, WAYS, Surface, cost_of
 from tests.proxy.billing.wires import CHAT, COMPLETIONS, EVENTS, JSON, LEFT_OUT, WORDS, Wire
 from tests.proxy.native.harness import Passer, passing
 from tests.site.test_handler import Client
@@ -23,9 +23,9 @@ streamed = pytest.mark.parametrize("surface", STREAMED, ids=str)
 
 
 @asynccontextmanager
-async def billing(folder: Path, kind: str) -> AsyncIterator[Passer]:
+async def billing(folder: Path, kind: str, price: Price = PRICE) -> AsyncIterator[Passer]:
     async with passing(folder, kind) as gw:
-        gw.bench.gateway.book = Book([PRICE])
+        gw.bench.gateway.book = Book([price])
         yield gw
 
 
@@ -71,6 +71,17 @@ async def test_what_the_provider_reports_is_billed_class_by_class(
         client, row = await billed(gw, surface, wire.answer(used, stream=stream), stream=stream)
     assert (client.status, row.status, row.usage_source, row.cost_status) == (200, "settled", "provider", "priced")
     assert (row.usage, row.cost_nano, row.stream) == (classes, cost, stream)
+
+
+@ways
+async def test_a_price_for_each_request_is_asked_once_beside_the_tokens(
+    tmp_path: Path, surface: Surface, stream: bool
+) -> None:
+    wire = surface.way(stream=stream)[2]
+    used, classes, cost = BILLS[id(wire)]
+    async with billing(tmp_path, surface.kind, BY_REQUEST) as gw:
+        _, row = await billed(gw, surface, wire.answer(used, stream=stream), stream=stream)
+    assert (row.usage, row.cost_nano) == (classes | {"requests": 1}, cost + 40_000)
 
 
 @ways

@@ -8,7 +8,7 @@ import pytest
 
 from accounts.prices import Book, Price
 from loadtest.mockserver import Answer
-from tests.proxy.billing.surfaces import NANO, cost_of
+from tests.proxy.billing.surfaces import BY_REQUEST, NANO, cost_of
 from tests.proxy.billing.test_matrix import billing
 from tests.proxy.native.harness import Passer
 
@@ -111,7 +111,7 @@ async def call(gw: Passer, path: str, body: Any) -> Any:
 async def test_operations_are_metered_in_their_own_units(
     tmp_path: Path, where: str, path: str, body: Any, answer: Any, units: Units, cost: int
 ) -> None:
-    async with billing(tmp_path, "openai") as gw:
+    async with billing(tmp_path, "openai", BY_REQUEST) as gw:
         gw.mock.script("*", said(answer))
         client = await call(gw, where + path, body)
         row = await gw.bench.row()
@@ -124,7 +124,7 @@ async def test_operations_are_metered_in_their_own_units(
 async def test_an_operation_that_fails_costs_nothing_unless_it_may_have_been_done(
     tmp_path: Path, path: str, status: int
 ) -> None:
-    async with billing(tmp_path, "openai") as gw:
+    async with billing(tmp_path, "openai", BY_REQUEST) as gw:
         lost = Answer(headers={"content-length": "100"}, body=b"{}", then="cut")
         gw.mock.script("*", Answer(status=status, body=b"{}") if status else lost)
         await call(gw, f"/v1/{path}", FORM if "transcriptions" in path else RANKED | IMAGE | {"input": "Hi"})
@@ -137,7 +137,7 @@ async def test_an_operation_that_fails_costs_nothing_unless_it_may_have_been_don
 
 
 async def test_a_call_alone_is_unpriced_where_only_tokens_have_a_price(tmp_path: Path) -> None:
-    async with billing(tmp_path, "openai") as gw:
+    async with billing(tmp_path, "openai", BY_REQUEST) as gw:
         gw.bench.gateway.book = Book([Price(1, "", "", "*", 0.0, {"input": 1, "output": 1})])
         gw.mock.script("*", said(b"sound"))
         await call(gw, "/v1/audio/speech", {"model": MODEL, "input": "Hi"})
