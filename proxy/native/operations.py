@@ -45,6 +45,8 @@ TABLE = {
         "responses": Operation("responses", Responses(), counted=True),
         "embeddings": Operation("embeddings", Embeddings(), counted=True),
         "images/generations": Operation("images", per_request=True, makes="image_output"),
+        "images/edits": Operation("images", per_request=True, makes="image_output"),
+        "images/variations": Operation("images", per_request=True, makes="image_output"),
         "audio/speech": Operation("speech", per_request=True, makes="audio_output"),
         "audio/transcriptions": Operation("transcriptions", per_request=True),
         "audio/translations": Operation("translations", per_request=True),

@@ -99,6 +99,8 @@ def parse_usage(reported: Mapping[str, Any], service_tier: Any = None) -> Usage 
     reasoning = made.get("reasoning_tokens") or 0
     if not all(map(is_count, (prompt, completion, cached, written, heard, seen, spoken, drawn, reasoning))):
         return None
+    if not (prompt or completion):
+        return None  # there is no prompt without tokens: nobody has counted
     plain_in = prompt - cached - written
     beside = _beside(reported.get("total_tokens"), prompt + completion, reasoning)
     reasoning = reasoning or beside

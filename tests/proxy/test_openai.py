@@ -29,7 +29,7 @@ def test_it_leaves_a_request_alone_where_nothing_is_to_change() -> None:
     ("reported", "usage"),
     [
         ({"prompt_tokens": 10, "completion_tokens": 5}, Usage(input=10, output=5)),
-        ({"prompt_tokens": 0, "completion_tokens": 0}, Usage()),
+        ({"prompt_tokens": 0, "completion_tokens": 0}, None),
         ({"prompt_tokens": 10}, Usage(input=10)),
         (
             {

@@ -113,6 +113,7 @@ ODD: list[Any] = [
     {"prompt_tokens": 10**18, "input_tokens": 10**18, "promptTokenCount": 10**18, "output_tokens": 1},
     {"prompt_tokens": 2**70, "input_tokens": 2**70, "promptTokenCount": 2**70, "output_tokens": 1},
     {"completion_tokens": 5, "output_tokens": 5, "candidatesTokenCount": 5},
+    {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
     {
         "prompt_tokens": 9,
         "input_tokens": 9,
