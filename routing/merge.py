@@ -49,7 +49,9 @@ def fields_merged(
     whole = {}
     for field in dict.fromkeys([*was, *theirs, *mine]):
         choose = _targets if field == "targets" else _chosen
-        whole[field] = choose(f"{subject}: {field}", was.get(field), theirs.get(field), mine.get(field), clashes)
+        whole[field] = choose(
+            f"{subject}: {field.replace('_', ' ')}", was.get(field), theirs.get(field), mine.get(field), clashes
+        )
     return whole
 
 

@@ -117,7 +117,7 @@ class ConflictPages(ModelAdmin):
         subject, clashes = subject_of(row), list[str]()
         subject.refresh_from_db()
         theirs = state_of(subject)
-        both = fields_merged(str(subject), opened["entry"], theirs["entry"], mine, clashes)
+        both = fields_merged(f"{subject._meta.verbose_name} {subject}", opened["entry"], theirs["entry"], mine, clashes)
         base: dict[str, Any] = {"for": [request.user.pk, subject.pk], "theirs": theirs, "why": why}
         context = {
             **self.admin_site.each_context(request),

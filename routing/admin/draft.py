@@ -115,6 +115,7 @@ class DraftPages(ReadOnlyAdmin):
             "errors": errors,
             "warnings": [each for each in found if each.level != ERROR],
             "scheduled": scheduled,
+            "past": store.past_publications(),
             "seen": store.version(),
             "may": may,
             "own": may and not store.may_publish(username),

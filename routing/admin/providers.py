@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
 
 from routing.admin.base import ON_OFF, ModelForm, badge
+from routing.admin.filters import ProviderInTrouble
 from routing.admin.publishing import PublishingAdmin
 from routing.fields import SecretUnreadable
 from routing.kinds import KINDS
@@ -93,7 +94,7 @@ class ProviderForm(ModelForm):
 class ProviderAdmin(PublishingAdmin):
     form = ProviderForm
     list_display = ("name", "kind", "base_url", "credential_state", "billing", "used_by", "state")
-    list_filter = ("kind", "enabled", "free")
+    list_filter = ("kind", "enabled", ProviderInTrouble, "free")
     search_fields = ("name", "base_url", "note")
     readonly_fields = ("credential_now", "prices")
     fieldsets = (

@@ -4,13 +4,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.html import format_html
 
 from routing import rules
 from routing.admin.base import ON_OFF, BaseInlineFormSet, ModelForm, TabularInline, badge
+from routing.admin.filters import Leads, RouteInTrouble
 from routing.admin.publishing import PublishingAdmin
 from routing.models import TIMEOUTS, Route, Target
 
@@ -47,6 +48,11 @@ class TargetFormSet(BaseInlineFormSet):
         kept = [form for form in self.forms if form.has_changed() or form.instance.pk]
         if self.instance.alias_of and any(form not in self.deleted_forms for form in kept):
             raise forms.ValidationError(f"This route is an alias: {rules.NO_TARGETS_OF_ITS_OWN}.")
+
+    def save_existing(self, form: Any, obj: Any, commit: bool = True) -> Any:
+        if form.instance.position is None:
+            form.instance.position = form.initial.get("position") or 0
+        return super().save_existing(form, obj, commit=commit)
 
     def save_new(self, form: Any, commit: bool = True) -> Any:
         if form.cleaned_data.get("position") is None:
@@ -112,27 +118,13 @@ class TargetAdmin(PublishingAdmin):
         return HttpResponseRedirect(reverse("admin:routing_route_changelist"))
 
 
-class Leads(admin.SimpleListFilter):
-    """Routes by whether a call would find a target that is on."""
-
-    title, parameter_name = "leads somewhere", "leads"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", "to a live target"), ("no", "nowhere")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        live = Exists(Target.objects.filter(route=OuterRef("pk"), enabled=True, provider__enabled=True))
-        leads = Q(live) | ~Q(alias_of="")
-        return {"yes": queryset.filter(leads), "no": queryset.exclude(leads)}.get(self.value() or "", queryset)
-
-
 @admin.register(Route)
 class RouteAdmin(PublishingAdmin):
     form = RouteForm
     inlines = (TargetInline,)
     actions = ("enable", "disable", "set_tier")
     list_display = ("name", "team", "goes_to", "cache_lifetime", "state")
-    list_filter = ("enabled", Leads, "targets__provider", "team", "default", "strategy")
+    list_filter = ("enabled", Leads, RouteInTrouble, "targets__provider", "team", "default", "strategy")
     search_fields = ("name", "team", "alias_of", "description", "targets__model")
     fieldsets = (
         (None, {"fields": (("name", "team"), "alias_of", ("enabled", "default"), "description")}),

@@ -126,6 +126,11 @@ def scheduled() -> Publication | None:
     return Publication.objects.filter(state=WAITING).first()
 
 
+def past_publications(at_most: int = 5) -> list[Publication]:
+    """List what became of the last publications with a time, newest first."""
+    return list(Publication.objects.exclude(state=WAITING).defer("document", "base")[:at_most])
+
+
 @transaction.atomic
 def cancel(author: str) -> Publication:
     """Take back the publication that waits. Its changes stay in the draft. Raises RoutingRefused."""

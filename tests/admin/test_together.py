@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from routing import store
-from routing.models import DraftEdit, Provider, Revision, Route, Target
+from routing.models import Breaker, DraftEdit, Provider, Revision, Route, Target
 from tests.admin import rows
 from tests.admin.test_routing import provider_form, route_form
 
@@ -90,7 +90,7 @@ def test_it_names_what_both_changed_and_lets_mine_win_only_when_told(olga: Clien
     otto.post(address(route()), opened(otto, route(), cache_ttl="90", description="theirs"))
     answer = olga.post(address(route()), stale)
     assert (
-        "route gpt-4o: cache_ttl was changed on both sides"
+        "route gpt-4o: cache ttl was changed on both sides"
         in answer.content.decode().replace("gpt-4o: ", "route gpt-4o: ", 1)
         or answer.context["clashes"]
     )
@@ -255,3 +255,16 @@ def test_it_lists_routes_that_lead_nowhere(olga: Client) -> None:
         return [each.name for each in olga.get(page, {"leads": leads}).context["cl"].result_list]
 
     assert (found("no"), found("yes")) == (["lost"], ["alias", "gpt-4o"])
+
+
+def test_it_lists_what_is_in_trouble(olga: Client) -> None:
+    rows.route("far-*", Provider.objects.get(name="one"))
+    rows.route("fine", Provider.objects.get(name="two"))
+    Breaker.objects.create(target="one/gpt-4o", state="open")
+    Breaker.objects.create(target="two/gpt-4o", state="closed")
+
+    def found(model: str) -> list[str]:
+        page = reverse(f"admin:routing_{model}_changelist")
+        return [each.name for each in olga.get(page, {"trouble": "yes"}).context["cl"].result_list]
+
+    assert (found("provider"), found("route")) == (["one"], ["far-*", "gpt-4o"])

@@ -30,7 +30,7 @@ def test_it_keeps_theirs_and_says_so_where_both_changed_the_same() -> None:
     mine = routes({"name": "a", "cache_ttl": 3}, {"name": "b", "enabled": False})
     whole, clashes = merged(base, theirs, mine)
     assert whole == theirs
-    assert clashes == ["route a: cache_ttl was changed on both sides", "route b was changed on both sides"]
+    assert clashes == ["route a: cache ttl was changed on both sides", "route b was changed on both sides"]
 
 
 def test_it_merges_targets_one_by_one() -> None:

@@ -206,7 +206,7 @@ def test_it_publishes_nothing_over_what_somebody_else_changed_meanwhile() -> Non
     assert failed is not None
     assert (failed.state, failed.outcome) == (
         "failed",
-        "Not published: route small: cache_ttl was changed on both sides meanwhile",
+        "Not published: route small: cache ttl was changed on both sides meanwhile",
     )
     assert serving()["cache_ttl"] == 90
 
