@@ -63,6 +63,7 @@ def _credentials(providers: dict[str, Entry], used: set[str], has: HasCredential
 
 
 def _aliases(routes: Iterable[Entry], providers: Iterable[Entry]) -> Iterator[Finding]:
+    """Aliases that lead nowhere. Those that lead back to themselves are refused as soon as a table is read."""
     common = {route["name"]: route for route in routes if not route.get("team")}
     by_name = tuple(f"{each['name']}/" for each in providers if each["by_name"])
     anything = any(route.get("default") for route in routes)
@@ -74,8 +75,6 @@ def _aliases(routes: Iterable[Entry], providers: Iterable[Entry]) -> Iterator[Fi
         served = anything or alias_of.startswith(by_name) or _matches(alias_of, common)
         if not served:
             yield Finding(ERROR, "route", name, f"route {name} is an alias of {alias_of}, which nothing serves")
-        elif route["name"] in _walk(alias_of, common):
-            yield Finding(ERROR, "route", name, f"route {name} is an alias that leads back to itself")
 
 
 def _matches(asked: str, routes: Mapping[str, Entry]) -> bool:
@@ -87,15 +86,6 @@ def _matches(asked: str, routes: Mapping[str, Entry]) -> bool:
 
 def _halves(name: str) -> tuple[str, str, str]:
     return name.partition("*")
-
-
-def _walk(name: str, routes: Mapping[str, Entry]) -> set[str]:
-    """Every name on the way from `name` on."""
-    seen: set[str] = set()
-    while name and name not in seen:
-        seen.add(name)
-        name = routes[name].get("alias_of", "") if name in routes else ""
-    return seen
 
 
 def _targets(route: Entry, providers: dict[str, Entry]) -> Iterator[Finding]:

@@ -168,7 +168,7 @@ def _fields(request: Request) -> dict[str, Any]:
     return {name: getattr(request, name) for name in Request.__dataclass_fields__}
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=4).filter(lambda weights: sum(weights) > 0))
 def test_weights_hold_over_many_draws(weights: list[int]) -> None:
     targets = [to(f"t{place}", weight=weight) for place, weight in enumerate(weights)]

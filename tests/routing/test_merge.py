@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 
 from routing.document import Document
 from routing.merge import merged
@@ -46,6 +46,7 @@ def test_it_merges_targets_one_by_one() -> None:
     assert clashes == ["route r: targets: order was changed on both sides"]
 
 
+@settings(deadline=None)
 @given(tables(), tables())
 def test_it_has_nothing_to_decide_where_one_side_changed_nothing(base: Document, other: Document) -> None:
     assert merged(base, base, other) == (other, [])
@@ -53,6 +54,7 @@ def test_it_has_nothing_to_decide_where_one_side_changed_nothing(base: Document,
     assert merged(base, other, other) == (other, [])
 
 
+@settings(deadline=None)
 @given(tables(), tables(), tables())
 def test_it_never_drops_a_change_in_silence(base: Document, theirs: Document, mine: Document) -> None:
     whole, clashes = merged(base, theirs, mine)
