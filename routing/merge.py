@@ -56,7 +56,12 @@ def fields_merged(
 
 
 def _targets(subject: str, was: Any, theirs: Any, mine: Any, clashes: list[str]) -> Any:
-    """Merge lists of targets, told apart by provider and model; a new order counts as a change of its own."""
+    """Merge lists of targets, told apart by provider and model; a new order counts as a change of its own.
+
+    What both added stands at the end, theirs before mine.
+    """
+    if mine in (was, theirs) or theirs == was:
+        return _chosen(subject, was, theirs, mine, clashes)
     old, new, wanted = (by_label(each or []) for each in (was, theirs, mine))
     found = {}
     for name in dict.fromkeys([*new, *old, *wanted]):
