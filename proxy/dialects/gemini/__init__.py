@@ -12,7 +12,7 @@ from proxy import body as bodies
 from proxy.chat import refuse_forbidden
 from proxy.dialects import checks
 from proxy.dialects.base import Asked, Json
-from proxy.dialects.gemini import config, inward, outward
+from proxy.dialects.gemini import config, inward, outward, signed
 from proxy.dialects.gemini.encoder import GeminiEncoder
 from proxy.dialects.gemini.spelling import several
 from proxy.dialects.gemini.watch import GeminiWatcher
@@ -39,6 +39,10 @@ class GeminiCaller:
 
     def chat(self, asked: Asked) -> Json:
         return inward.chat(asked)
+
+    def as_native(self, asked: Asked) -> Asked:
+        """Return the request as a Gemini may see it: without what other models signed."""
+        return signed.as_native(asked)
 
     def ignored(self, asked: Asked) -> tuple[str, ...]:
         """Return the names of hints that `chat` leaves out, since OpenAI's chat has no words for them."""

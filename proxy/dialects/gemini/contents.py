@@ -6,7 +6,7 @@ import orjson
 
 from proxy.dialects import checks
 from proxy.dialects.base import Json
-from proxy.dialects.gemini import parts
+from proxy.dialects.gemini import parts, signed
 from proxy.dialects.gemini.spelling import cannot, inner, several
 from proxy.errors import BadRequest
 
@@ -83,6 +83,7 @@ class Messages:
         texts: list[str] = []
         thoughts: list[str] = []
         calls: list[Json] = []
+        kept = [each for item in items for each in signed.thoughts_of(item.get("thoughtSignature"))]
         self._open = []
         for place, item in enumerate(items):
             here = f"{path}parts[{place}]."
@@ -96,6 +97,8 @@ class Messages:
         message: Json = {"role": "assistant", "content": "".join(texts) or (None if calls else "")}
         if thought := "".join(thoughts):
             message["reasoning_content"] = thought
+        if kept:
+            message["thinking_blocks"] = kept
         self.told.append(message | {"tool_calls": calls} if calls else message)
 
     def _call(self, call: Json, path: str) -> Json:

@@ -6,7 +6,7 @@ import orjson
 
 from accounts.prices import Usage
 from proxy.dialects.base import Json
-from proxy.dialects.gemini import outward
+from proxy.dialects.gemini import outward, signed
 from proxy.errors import GatewayError
 from proxy.providers.gemini.usage import as_gemini
 
@@ -79,6 +79,7 @@ class GeminiEncoder:
         if isinstance(each.get("finish_reason"), str):
             choice.reason = each["finish_reason"]
             parts += _whole(choice)
+        signed.sign(parts, delta.get("thinking_blocks"))
         return parts
 
 

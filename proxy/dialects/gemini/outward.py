@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from proxy.dialects.base import Json
+from proxy.dialects.gemini import signed
 from proxy.errors import GatewayError
 from proxy.providers.gemini.usage import as_gemini
 from proxy.providers.openai import parse_usage
@@ -63,6 +64,7 @@ def _candidate(choice: Json, place: int, *, thoughts: bool) -> Json:
     parts = spoken(said, thoughts=thoughts)
     made = [call_part(text(call, "name"), text(call, "arguments"), call.get("id")) for call in calls]
     parts += [part for part in made if part is not None]
+    signed.sign(parts, said.get("thinking_blocks"))
     reason = finish(choice.get("finish_reason"), broken=None in made)
     return candidate(index_of(choice, place), parts, reason, choice.get("logprobs"))
 
