@@ -82,6 +82,7 @@ NAVIGATION = [
         rows("Request records", "receipt_long", "accounts", "requestrecord"),
         rows("Adjustments", "balance", "accounts", "adjustment"),
         rows("Daily totals", "calendar_month", "accounts", "dailytotal"),
+        rows("Repricing", "currency_exchange", "accounts", "repricing"),
         rows("Closed days", "lock", "accounts", "ledgerday"),
         rows("Budgets", "savings", "accounts", "budget"),
         rows("Budget alerts", "notifications", "accounts", "budgetalert"),

@@ -5,6 +5,7 @@ from accounts.admin.keys import ApiKeyAdmin
 from accounts.admin.ledger import AdjustmentAdmin, DailyTotalAdmin, LedgerDayAdmin, QuarantineAdmin
 from accounts.admin.prices import PriceAdmin
 from accounts.admin.records import RequestRecordAdmin
+from accounts.admin.repricing import RepricingAdmin
 from accounts.admin.requests import KeyRequestAdmin
 from accounts.admin.teams import TeamAdmin
 
@@ -18,6 +19,7 @@ __all__ = [
     "LedgerDayAdmin",
     "PriceAdmin",
     "QuarantineAdmin",
+    "RepricingAdmin",
     "RequestRecordAdmin",
     "TeamAdmin",
 ]

@@ -29,6 +29,7 @@ LOOK = {
     "accounts.adjustment": "view",
     "accounts.dailytotal": "view",
     "accounts.ledgerday": "view",
+    "accounts.repricing": "view",
     "accounts.ledgerquarantine": "view",
     "admin.logentry": "view",
 }
