@@ -160,7 +160,7 @@ class Home:
         table = self.folder / "bench.yaml"
         table.write_text(PROVIDERS.format(port=mock_port, models=", ".join(models)))
         self.run("import", str(table))
-        return self.run("createkey", "--team", "bench", "--name", "bench", "--quiet")
+        return self.run("createkey", "--team", "bench", "--create-team", "--name", "bench", "--quiet")
 
 
 def qlite() -> list[str]:

@@ -30,6 +30,7 @@ def journals(tmp_path: Path, settings: object) -> Path:
 
 
 def test_it_makes_a_key_and_prints_it_alone_when_asked_to() -> None:
+    Team.objects.create(name="red")
     out, _ = run("createkey", "--team", "red", "--name", "bot", "--models", "gpt-*, o3", "--quiet")
     text = out.strip()
     assert well_formed(text)
@@ -37,7 +38,8 @@ def test_it_makes_a_key_and_prints_it_alone_when_asked_to() -> None:
 
 
 def test_it_says_that_it_made_the_team() -> None:
-    assert "There was no team red: made it." in run("createkey", "--team", "red", "--name", "bot")[0]
+    made = run("createkey", "--team", "red", "--create-team", "--name", "bot")[0]
+    assert "There was no team red: made it." in made
     out, _ = run("createkey", "--team", "red", "--name", "bot", "--expires", "2999-01-31")
     assert "made it" not in out
     assert Team.objects.count() == 1
@@ -47,12 +49,23 @@ def test_it_says_that_it_made_the_team() -> None:
     assert newest.expires_at.isoformat() == "2999-01-31T00:00:00+00:00"
 
 
+def test_it_makes_no_team_by_mistake() -> None:
+    for name in ("red", "reed", "blue"):
+        Team.objects.create(name=name)
+    with pytest.raises(CommandError, match=r"no team 'redd'\. Did you mean red or reed\. Say --create-team"):
+        run("createkey", "--team", "redd", "--name", "bot")
+    with pytest.raises(CommandError, match=r"no team 'xyzzy'\. Say --create-team"):
+        run("createkey", "--team", "xyzzy", "--name", "bot")
+    assert Team.objects.count() == 3
+    assert ApiKey.objects.count() == 0
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        ["--team", "no slug", "--name", "n"],
-        ["--team", "red", "--name", "n", "--models", "a*b*"],
-        ["--team", "red", "--name", "n", "--expires", "tomorrow"],
+        ["--team", "no slug", "--create-team", "--name", "n"],
+        ["--team", "red", "--create-team", "--name", "n", "--models", "a*b*"],
+        ["--team", "red", "--create-team", "--name", "n", "--expires", "tomorrow"],
         ["--team", "red"],
     ],
 )
