@@ -3,6 +3,7 @@
 * GatewayError                  500  our own fault
   x BadRequest                  400  the caller's JSON or parameters are wrong
   x NotAuthenticated            401  no key, or not a valid one
+  x TooManyGuesses              429  too many wrong keys from one address
   x NotAllowed                  403
   x ModelUnpriced               403
   x NotFound                    404  no such URL
@@ -79,6 +80,10 @@ class BadRequest(GatewayError):
 
 class NotAuthenticated(GatewayError):
     status, code = 401, "invalid_api_key"
+
+
+class TooManyGuesses(GatewayError):
+    status, code = 429, "too_many_auth_failures"
 
 
 class NotAllowed(GatewayError):

@@ -26,6 +26,7 @@ from proxy.counters import Counters
 from proxy.delivery import Delivery
 from proxy.dialects.base import Asked
 from proxy.errors import BadRequest, CannotSay, GatewayError, ModelNotFound, Unavailable, UpstreamError
+from proxy.guesses import Guesses
 from proxy.outlook import Outlook
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Outgoing
@@ -67,6 +68,7 @@ class Gateway:
     unfit: list[str] = field(default_factory=list)  # why this process must not serve
     clock: Callable[[], float] = time.time
     draw: Callable[[], float] = random.random
+    guesses: Guesses = field(default_factory=lambda: Guesses(0))  # wrong keys
     shadow_payer: shadow.Payer = field(default_factory=shadow.Payer)
     copies: int = 0  # of calls for shadow targets, under way
     used: dict[str, float] = field(default_factory=dict)  # key id -> last use, taken by the housekeeper

@@ -22,11 +22,12 @@ from proxy.cache import Cache
 from proxy.counters import Counters
 from proxy.errors import GatewayError, NotAuthenticated
 from proxy.gateway import Gateway
+from proxy.guesses import Guesses
 from proxy.pipeline import ExactCache, chained
 from proxy.requestlog import RequestLog
 from proxy.shadow import Payer
 from proxy.surfaces import gateway as held
-from proxy.surfaces.access import NO_KEY, key_in, key_of
+from proxy.surfaces.access import NO_KEY, key_in, key_of, turned_away
 from proxy.upstream import Timeouts, Upstream
 from qlite_site.chores import chores, local_chores, log_chores, post_chores
 from qlite_site.housekeeper import Chore, Housekeeper
@@ -71,6 +72,7 @@ def build_gateway() -> Gateway:
         shadow_payer=Payer(settings.SHADOW_TEAM, settings.SHADOW_COST_CENTRE),
         tag_names=frozenset(settings.TAGS),
         origin=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
+        guesses=Guesses(settings.WRONG_KEYS),
         draining=lambda: state.draining,
     )
     # Stages come from settings alone: whoever may edit the database may not name code (reliability SR-10).
@@ -151,7 +153,7 @@ def application() -> Any:
 
 
 def early(
-    method: str, path: bytes, headers: list[tuple[bytes, bytes]]
+    method: str, path: bytes, headers: list[tuple[bytes, bytes]], address: str
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes] | None:
     """Turn away, before its large body is read, who has no valid key."""
     if not path.startswith(KEYED):
@@ -163,9 +165,9 @@ def early(
     try:
         admit(gateway.keys, key, now=gateway.clock())
     except KeyRejected as rejection:
-        error = NotAuthenticated(str(rejection) if key else NO_KEY)
-        gateway.counters.rejected(error.code or "")
-        return 401, [*error_headers(), (b"www-authenticate", b"Bearer")], orjson.dumps(error.body())
+        error = turned_away(gateway, rejection, address) if key else NotAuthenticated(NO_KEY)
+        more = (b"retry-after", b"%d" % error.retry_after) if error.retry_after else (b"www-authenticate", b"Bearer")
+        return error.status, [*error_headers(), more], orjson.dumps(error.body())
     return None
 
 

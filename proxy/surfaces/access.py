@@ -3,11 +3,12 @@
 from urllib.parse import unquote
 
 from accounts.keys import Grant, KeyRejected, admit
-from proxy.errors import BadRequest, NotAuthenticated, UnsupportedMedia
+from proxy.errors import BadRequest, GatewayError, NotAuthenticated, TooManyGuesses, UnsupportedMedia
 from proxy.gateway import Gateway
 from proxy.surfaces.request import GatewayRequest
 
 OURS = b"sk-ql_"  # what keys of ours begin with
+GUESSED = "Too many wrong API keys came from your address. Check yours, and try again later."
 NO_KEY = "You didn't provide an API key. Send it as 'Authorization: Bearer sk-ql_...'."
 
 
@@ -48,8 +49,17 @@ def grant_of(request: GatewayRequest, gateway: Gateway, *, key_in_url: bool = Fa
     try:
         return admit(gateway.keys, key, now=gateway.clock())
     except KeyRejected as rejection:
-        gateway.counters.rejected("invalid_api_key")
-        raise NotAuthenticated(str(rejection)) from None
+        raise turned_away(gateway, rejection, (request.scope.get("client") or ("",))[0]) from None
+
+
+def turned_away(gateway: Gateway, rejection: KeyRejected, address: str) -> GatewayError:
+    """Return the error for a wrong key from `address`, which is counted."""
+    wait = gateway.guesses.wrong(address, gateway.clock())
+    error: GatewayError = NotAuthenticated(str(rejection))
+    if wait:
+        error = TooManyGuesses(GUESSED, retry_after=wait)
+    gateway.counters.rejected(error.code or "")
+    return error
 
 
 def key_in(query: bytes) -> str:

@@ -193,7 +193,7 @@ class Channel:
         if head.length is not None and head.length > limit:
             raise refusals.request_too_large(limit)
         if head.length is None or head.length > EARLY_BYTES or head.expects_continue:
-            answer = front.config.early(head.method, head.target, head.headers)
+            answer = front.config.early(head.method, head.target, head.headers, self._client[0])
             if answer is not None:
                 self._answer_and_close(answer, head)
                 return

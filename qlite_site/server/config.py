@@ -12,7 +12,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Answer = tuple[int, Headers, bytes]
-Early = Callable[[str, bytes, Headers], Answer | None]
+Early = Callable[[str, bytes, Headers, str], Answer | None]
 ErrorBody = Callable[[int, str, str, bytes], bytes]
 
 
@@ -30,7 +30,7 @@ def _nothing_to_stop() -> None:
     """Stop nothing."""
 
 
-def _let_it_come(method: str, target: bytes, headers: Headers) -> None:
+def _let_it_come(method: str, target: bytes, headers: Headers, address: str) -> None:
     """Read every body."""
 
 
@@ -70,7 +70,8 @@ class ServerConfig:
     """Called after the drain, before the exit, on the loop's thread; what it returns is awaited if it can be."""
     early: Early = _let_it_come
     """Asked before a large body is read (chunked, above 64 KiB, or `Expect: 100-continue`): method, request target
-    with its query, headers. An answer is sent at once and the connection closed; None lets the body come."""
+    with its query, headers, the client's address. An answer is sent at once and the connection closed; None lets the
+    body come."""
     error_body: ErrorBody = _error_body
     """Makes the JSON of errors that the server itself answers: status, code, message, path without query."""
     error_headers: Callable[[], Headers] = list

@@ -52,7 +52,7 @@ def test_it_says_that_it_made_the_team() -> None:
 def test_it_makes_no_team_by_mistake() -> None:
     for name in ("red", "reed", "blue"):
         Team.objects.create(name=name)
-    with pytest.raises(CommandError, match=r"no team 'redd'\. Did you mean red or reed\. Say --create-team"):
+    with pytest.raises(CommandError, match=r"no team 'redd'\. Did you mean red or reed\? Say --create-team"):
         run("createkey", "--team", "redd", "--name", "bot")
     with pytest.raises(CommandError, match=r"no team 'xyzzy'\. Say --create-team"):
         run("createkey", "--team", "xyzzy", "--name", "bot")

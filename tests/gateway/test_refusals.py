@@ -285,3 +285,14 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(start: Start) -> 
         assert (answer.status, answer.code, answer.headers["www-authenticate"]) == (401, "invalid_api_key", "Bearer")
     assert len(stand.mock.hits) == 1
     assert stand.stop() == 0
+
+
+def test_many_wrong_keys_have_to_wait_also_with_large_bodies(start: Start) -> None:
+    stand = start(QLITE_WRONG_KEYS="3")
+    large = b"x" * 100_000
+    answers = [stand.call(body=body, key="sk-ql_wrong") for body in (b"{}", large, b"{}", large, b"{}")]
+    assert [answer.status for answer in answers] == [401, 401, 401, 429, 429]
+    for answer in answers[3:]:
+        assert answer.error["code"] == "too_many_auth_failures"
+        assert 1 <= int(answer.headers["retry-after"]) <= 10
+    assert stand.call(body=stand.ask()).status == 200
