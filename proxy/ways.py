@@ -11,8 +11,9 @@ from proxy import rename
 from proxy.body import with_value
 from proxy.call import Call
 from proxy.chat import Chat
+from proxy.dialects import callers_words
 from proxy.dialects.openai_chat import OpenAIChat
-from proxy.errors import UpstreamError
+from proxy.errors import BadRequest, UpstreamError
 from proxy.passage import Passage
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Adapter, Json, Outgoing
@@ -107,9 +108,17 @@ class Translated:
 
     def request(self, call: Call, target: Target) -> Outgoing:
         adapter = _adapter(target)
-        out = adapter.request(_likened(call.chat, target) if adapter.dialect == "openai" else call.chat, target)
-        ignored = getattr(call.dialect, "ignored", None)
-        return replace(out, ignored=(*out.ignored, *ignored(call.asked))) if ignored else out
+        chat = _likened(call.chat, target) if adapter.dialect == "openai" else call.chat
+        if (dialect := call.dialect) is None:
+            return adapter.request(chat, target)
+        try:
+            out = adapter.request(chat, target)
+        except BadRequest as error:
+            error.param = callers_words.said(error.param, dialect.name) if error.param else None
+            raise
+        named = [callers_words.said(name, dialect.name) for name in out.ignored]
+        ignored = getattr(dialect, "ignored", None)
+        return replace(out, ignored=tuple(dict.fromkeys((*named, *(ignored(call.asked) if ignored else ())))))
 
     def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
         adapter = _adapter(target)

@@ -1,0 +1,103 @@
+"""What a target cannot say, or leaves out, is named in the words of whoever asked."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from proxy.dialects.base import Dialect
+from proxy.dialects.callers_words import WORDS, said
+from proxy.dialects.completions import Completions
+from proxy.dialects.gemini import GeminiCaller
+from proxy.dialects.messages import Messages
+from proxy.dialects.responses import Responses
+from proxy.errors import GatewayError
+from proxy.upstream import Upstream
+from routing.snapshot import Provider
+from tests.proxy.harness import TIMEOUTS, bench, route
+from tests.proxy.providers.passing import Scripted
+
+ANSWER = {
+    "type": "message",
+    "content": [{"type": "text", "text": "x"}],
+    "usage": {"input_tokens": 1, "output_tokens": 1},
+}
+PICTURE = "data:image/svg+xml;base64,AA=="
+SVG: Any = {"type": "base64", "media_type": "image/svg+xml", "data": "AA=="}
+DIALECTS: dict[str, Dialect] = {
+    "responses": Responses(),
+    "completions": Completions(),
+    "anthropic": Messages(),
+    "gemini": GeminiCaller(),
+}
+
+
+async def asked(folder: Path, surface: str, body: dict[str, Any], kind: str = "anthropic") -> Any:
+    """What comes of a request to a Claude that neither samples nor can be made to call: the reply, or the error."""
+    place = Provider("up", kind, "https://up.example", secret="s")
+    url: dict[str, Any] = {"model": "m", "stream": False} if surface == "gemini" else {}
+    raw = orjson.dumps(body if url else body | {"model": "m"})
+    served = {"anthropic": "claude-opus-5-5", "gemini": "gemini-4-argon"}[kind]
+    async with bench(folder, [route("m", (place, served))]) as gw:
+        provider = Scripted(parts=[orjson.dumps(ANSWER | {"candidates": [{"finishReason": "STOP"}]})])
+        gw.gateway.upstream = Upstream(TIMEOUTS, max_response_bytes=10**6, transports={kind: provider})
+        try:
+            return await gw.gateway.serve(gw.receive(size=len(raw), dialect=DIALECTS[surface]), raw, **url)
+        except GatewayError as error:
+            return error
+
+
+@pytest.mark.parametrize(
+    ("surface", "body", "param"),
+    [
+        ("responses", {"input": "Hi", "top_logprobs": 2}, "top_logprobs"),
+        (
+            "responses",
+            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": PICTURE}]}]},
+            "input",
+        ),
+        ("completions", {"prompt": "Hi", "logprobs": 2}, "logprobs"),
+        ("completions", {"prompt": "Hi", "n": 2}, "n"),
+        (
+            "gemini",
+            {"contents": [{"parts": [{"inlineData": {"mimeType": "image/svg+xml", "data": "AA=="}}]}]},
+            "contents",
+        ),
+        (
+            "gemini",
+            {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"responseLogprobs": True}},
+            "generationConfig.responseLogprobs",
+        ),
+        (
+            "gemini",
+            {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"candidateCount": 2}},
+            "generationConfig.candidateCount",
+        ),
+    ],
+)
+async def test_a_refusal_names_the_callers_own_parameter(
+    tmp_path: Path, surface: str, body: dict[str, Any], param: str
+) -> None:
+    error = await asked(tmp_path, surface, body)
+    assert (error.status, error.param) == (400, param)
+
+
+async def test_callers_of_anthropics_dialect_too(tmp_path: Path) -> None:
+    picture = {"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": "http://x.example/a"}}]}
+    error = await asked(tmp_path, "anthropic", {"messages": [picture], "max_tokens": 9}, "gemini")
+    assert (error.status, error.param) == (400, "messages")
+
+
+async def test_a_hint_is_named_in_the_callers_words(tmp_path: Path) -> None:
+    ask = {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"temperature": 0.5, "seed": 7, "topK": 3}}
+    reply = await asked(tmp_path, "gemini", ask)
+    named = ["generationConfig.seed", "generationConfig.temperature", "generationConfig.topK"]
+    assert sorted(reply.ignored) == named
+
+
+def test_what_has_no_other_name_keeps_its_own() -> None:
+    assert said("messages[2].content[0].type", "openai") == "messages[2].content[0].type"
+    for dialect in WORDS:
+        assert said("tools[0].function.name", dialect) == "tools"
+        assert said("something", dialect) == "something"
