@@ -58,12 +58,12 @@ def route(transactional_db: None) -> Route:
 
 
 @contextmanager
-def browsing(base: str) -> Iterator[Browser]:
+def browsing(base: str, name: str = "olga") -> Iterator[Browser]:
     """Sign in and browse; fails on trouble. The database cannot be asked meanwhile, only before and after."""
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=list(FLAGS))
         browser = Browser(chromium.new_page(viewport={"width": 1400, "height": 1400}), base)
-        browser.sign_in("olga")
+        browser.sign_in(name)
         yield browser
         chromium.close()
     assert browser.trouble == []
