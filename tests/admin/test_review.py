@@ -64,6 +64,14 @@ def test_it_keeps_an_edit_and_says_so_on_every_page(olga: Client) -> None:
     assert "unpublished" not in page(olga, "admin:accounts_team_changelist")
 
 
+def test_it_still_says_what_waits_when_reviewing_was_switched_off(olga: Client, settings: Any) -> None:
+    disable(olga)
+    settings.ROUTING_REVIEW = False
+    assert "<strong>1 unpublished change</strong>" in page(olga, "admin:index")
+    publish(olga)
+    assert "unpublished" not in page(olga, "admin:index")
+
+
 def test_it_publishes_what_the_page_shows(olga: Client) -> None:
     disable(olga)
     shown = page(olga, PUBLISH)

@@ -1,9 +1,11 @@
 """Two people at the same provider, route or target: nothing that one saved is overwritten unseen."""
 
 import re
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -268,3 +270,31 @@ def test_it_lists_what_is_in_trouble(olga: Client) -> None:
         return [each.name for each in olga.get(page, {"trouble": "yes"}).context["cl"].result_list]
 
     assert (found("provider"), found("route")) == (["one"], ["far-*", "gpt-4o"])
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_save_in_the_same_moment_one_is_asked() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite's write transactions wait for each other by themselves")
+    rows.route("gpt-4o", rows.provider("one"))
+    store.publish("setup")
+    people = [rows.signed_in(rows.person(name, "ops")) for name in ("olga", "otto", "ossi", "oda")]
+    forms = [opened(each, route(), description=f"by {number}") for number, each in enumerate(people)]
+    page, begin = address(route()), threading.Barrier(len(people))
+    answers: list[int] = []
+
+    def save(client: Client, form: dict[str, Any]) -> None:
+        try:
+            begin.wait(10)
+            answers.append(client.post(page, form).status_code)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=save, args=each) for each in zip(people, forms, strict=True)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(30)
+    assert sorted(answers) == [302, 409, 409, 409]
+    assert Revision.objects.count() == 2
