@@ -44,21 +44,23 @@ def _bench(made: Rig, plan: Plan, home: Home, quiet: str, *, with_gateway: bool)
     mock = made.mock()
     control, nginx = made.control(mock), made.nginx(mock)
     single: dict[str, float] = {}
-    key, gateway = "", None
+    key, gateway, budgeted = "", None, None
     if with_gateway:
         key = home.furnish(mock.where.port, MODELS)
+        other = home.budgeted_key()
         gateway = made.gateway(home, key)
+        budgeted = replace(gateway, where=replace(gateway.where, key=other))
         wait_for(gateway, "/healthz")
         single["memory after start, MB"] = _megabytes(gateway)
     bench = Bench(mock.where, Neighbours(made.cores), plan.repeats)
-    figures = uvloop.run(measure(bench, Field(mock, control, nginx, gateway), plan))
+    figures = uvloop.run(measure(bench, Field(mock, control, nginx, gateway, budgeted), plan))
     ledger = ""
     if gateway is not None:
         single["memory after load, MB"] = _megabytes(gateway)
         ledger = _close(gateway, home)
         single |= _start_up(made, home, key, plan.starts)
     print("\n".join(_conditions(quiet, bench, plan, home, time.perf_counter() - started)))
-    print("\n".join([*report.resolution(figures), report.samples(figures), ledger]))
+    print("\n".join([*report.resolution(figures), *report.budgets(figures), report.samples(figures), ledger]))
     print(f"\n{report.table(figures, single)}")
     return _complain(bench.errors)
 

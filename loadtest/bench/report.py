@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from loadtest import stats
 from loadtest.bench.run import (
     AGAIN,
+    B_PLAIN,
+    B_TWENTY,
     HIT,
     HIT_STREAM,
     ONE,
@@ -58,6 +60,7 @@ def table(figures: Figures, single: dict[str, float]) -> str:
     lines += [_chunk_line(figures)]
     lines += [_cpu_line(figures, row) for row in (T_PLAIN, T_ONE, T_TWENTY)]
     lines += [_translated_chunk_line(figures)]
+    lines += [_cpu_line(figures, row) for row in (B_PLAIN, B_TWENTY)]
     lines += [_cpu_line(figures, row) for row in (HIT, HIT_STREAM)]
     lines += [_cpu_line(figures, row, f"stream, {row}") for row in (STANDARD, STRESS)]
     lines += _section("Added latency of paired streams at 20 users, ms")
@@ -80,6 +83,16 @@ def resolution(figures: Figures) -> list[str]:
         pairs = figures.pairs[name, "direct"]
         p50, p99 = (_text(_pooled(pairs, lambda one: one.added, at), 2) for at in (50, 99))
         found.append(f"A/A, latency, {name}: direct - direct P50 {p50} ms, P99 {p99} ms")
+    return found
+
+
+def budgets(figures: Figures) -> list[str]:
+    """What a budget adds to the CPU time of a call: at most a tenth."""
+    found = []
+    for row, on in ((PLAIN, B_PLAIN), (TWENTY, B_TWENTY)):
+        if figures.cpu[on, "qlite"]:
+            ratio = stats.spread(_divide(figures.cpu[on, "qlite"], figures.cpu[row, "qlite"]))
+            found.append(f"CPU, {row}: budget on / off = {_text(ratio, 3)} (must 1.10)")
     return found
 
 

@@ -162,6 +162,12 @@ class Home:
         self.run("import", str(table))
         return self.run("createkey", "--team", "bench", "--create-team", "--name", "bench", "--quiet")
 
+    def budgeted_key(self) -> str:
+        """Return a key of another team, which has a hard budget that is never reached."""
+        key = self.run("createkey", "--team", "bench-budget", "--name", "bench", "--quiet")
+        self.run("shell", "-v", "0", "-c", BUDGET)
+        return key
+
 
 def qlite() -> list[str]:
     """The console script of this environment, or manage.py where it is not installed."""
@@ -208,6 +214,11 @@ from datetime import UTC, datetime
 from accounts.models import Price
 since = datetime(2025, 1, 1, tzinfo=UTC)
 Price.objects.create(provider="mock", model="paced-*", effective_from=since, input=150_000_000, output=600_000_000)
+"""
+
+BUDGET = """
+from accounts.models import Budget, Team
+Budget.objects.create(team=Team.objects.get(name="bench-budget"), amount_nano=10**15)
 """
 
 NGINX = """\

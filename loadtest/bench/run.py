@@ -26,6 +26,9 @@ HIT_CELLS = {
     HIT: Ask("paced-20x0ms", unique=False),
     HIT_STREAM: Ask("paced-20x0ms", stream=True, unique=False),
 }
+# The same as without, by a key whose team has a hard budget.
+B_PLAIN, B_TWENTY = f"{PLAIN}, budget on", f"{TWENTY}, budget on"
+BUDGET_CELLS = {B_PLAIN: CPU_CELLS[PLAIN], B_TWENTY: CPU_CELLS[TWENTY]}
 STANDARD, STRESS = "standard (50 ms, 3 chunks)", "stress (5 ms, 20 chunks)"
 SCENARIOS = {STANDARD: Ask("paced-3x50ms", stream=True), STRESS: Ask("paced-20x5ms", stream=True)}
 MODELS = sorted({ask.model for cells in (CPU_CELLS, HIT_CELLS, SCENARIOS) for ask in cells.values()})
@@ -71,6 +74,7 @@ class Field:
     control: Server
     nginx: Server | None
     gateway: Server | None
+    budgeted: Server | None = None  # the gateway again, called with a key whose team has a budget
 
     @property
     def behind(self) -> Sequence[Server]:
@@ -97,6 +101,8 @@ async def _cpu_round(bench: Bench, servers: Field, plan: Plan, figures: Figures)
     if servers.gateway is not None:
         own = HIT_CELLS | TRANSLATED_CELLS
         cells += [(row, servers.gateway.where.name, servers.gateway, ask) for row, ask in own.items()]
+    if servers.budgeted is not None:
+        cells += [(row, servers.budgeted.where.name, servers.budgeted, ask) for row, ask in BUDGET_CELLS.items()]
     for row, column, server, ask in random.sample(cells, len(cells)):
         figures.cpu[row, column].append(await bench.cpu(server, ask, plan.cell))
 
