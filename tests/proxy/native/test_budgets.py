@@ -1,0 +1,108 @@
+"""Every surface is admitted by budgets, and refused in its own words."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from accounts.budgets.limits import Limit
+from accounts.prices import Book, Price
+from loadtest.mockserver import Answer
+from tests.proxy.lender import NOW, USD, Database
+from tests.proxy.native.harness import EVENTS, Passer, passing
+
+# A cent for each token of the answer, and for each call of what is not paid by tokens.
+CENT = USD // 100
+PRICE = Price(1, "", "", "*", 0.0, {"input": 0, "output": CENT * 10**6, "requests": CENT * 10**6})
+KINDS = ("openai", "anthropic", "gemini", "groq")
+MESSAGES = [{"role": "user", "content": "Hello"}]
+CHAT = {"model": "m", "messages": MESSAGES, "max_tokens": 10}
+GEMINI = {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": 10}}
+RESPONSES = {"model": "m", "input": "Hi", "max_output_tokens": 10}
+SURFACES: dict[str, tuple[str, Any]] = {
+    "openai, own": ("/openai/v1/chat/completions", CHAT),
+    "openai, responses": ("/openai/v1/responses", RESPONSES),
+    "openai, unknown": ("/openai/v1/new/thing", CHAT),
+    "openai, nameless": ("/openai/v1/files", {"purpose": "x"}),
+    "groq, own": ("/groq/openai/v1/chat/completions", CHAT),
+    "anthropic, own": ("/anthropic/v1/messages", CHAT),
+    "gemini, own": ("/gemini/v1beta/models/m:generateContent", GEMINI),
+    "gemini, own, stream": ("/gemini/v1beta/models/m:streamGenerateContent?alt=sse", GEMINI),
+    "chat": ("/v1/chat/completions", CHAT | {"model": "my-openai/m"}),
+    "chat, stream": ("/v1/chat/completions", CHAT | {"model": "my-openai/m", "stream": True}),
+    "messages": ("/v1/messages", CHAT | {"model": "my-openai/m"}),
+    "responses": ("/v1/responses", RESPONSES | {"model": "my-openai/m"}),
+    "completions": ("/v1/completions", {"model": "my-openai/m", "prompt": "Hi", "max_tokens": 10}),
+    "gemini": ("/v1beta/models/my-openai/m:generateContent", GEMINI),
+    "minimal": ("/proxy", {"model": "my-openai/m", "messages": MESSAGES, "max_tokens": 10}),
+    "images": ("/v1/images/generations", {"model": "my-openai/m", "prompt": "a cat", "n": 4}),
+    "speech": ("/v1/audio/speech", {"model": "my-openai/m", "input": "hello", "voice": "x"}),
+    "moderations": ("/v1/moderations", {"model": "my-openai/m", "input": "hello"}),
+}
+
+
+@asynccontextmanager
+async def budgeted(folder: Path, nano: int) -> AsyncIterator[tuple[Passer, Database]]:
+    async with passing(folder, *KINDS) as ask:
+        gateway = ask.bench.gateway
+        gateway.book, gateway.clock = Book((PRICE,)), lambda: NOW
+        yield ask, Database(gateway.purse, Limit(1, nano, "month", team="red"))
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+async def test_no_surface_goes_round_a_budget(surface: str, tmp_path: Path) -> None:
+    path, body = SURFACES[surface]
+    async with budgeted(tmp_path, 0) as (ask, _):
+        query = path.partition("?")[2].encode()
+        client = await ask(path, body, query=query, content_type="application/json")
+        assert client.status == 429, client.body
+        assert client.headers["x-should-retry"] == "false"
+        assert client.headers["x-budget-left"] == "0.000000000"
+        assert ask.mock.hits == []
+        assert "budget" in client.body.decode()
+        row = await ask.bench.row()
+        assert (row.status, row.error, row.cost_nano) == ("failed", "insufficient_quota", 0)
+
+
+async def test_a_refusal_is_said_in_the_surface_s_own_shape(tmp_path: Path) -> None:
+    async with budgeted(tmp_path, 0) as (ask, _):
+        said = {}
+        for surface in ("chat", "messages", "gemini"):
+            path, body = SURFACES[surface]
+            said[surface] = orjson.loads((await ask(path, body, content_type="application/json")).body)
+        assert said["chat"]["error"]["code"] == "insufficient_quota"
+        assert said["messages"]["type"] == "error"
+        assert said["messages"]["error"]["type"] == "billing_error"
+        assert said["gemini"]["error"]["status"] == "RESOURCE_EXHAUSTED"
+
+
+async def test_looking_and_counting_go_on_when_the_budget_is_used_up(tmp_path: Path) -> None:
+    async with budgeted(tmp_path, 0) as (ask, _):
+        ask.say({"data": []}, content_type="application/json")
+        assert (await ask("/openai/v1/models", method="GET")).status == 200
+        ask.say({"input_tokens": 3})
+        counted = await ask("/anthropic/v1/messages/count_tokens", CHAT, content_type="application/json")
+        assert counted.status == 200
+
+
+async def test_passed_answers_and_streams_settle_to_what_they_cost(tmp_path: Path) -> None:
+    usage = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+    reply = {"id": "x", "object": "chat.completion", "model": "m", "choices": [], "usage": usage}
+    chunk = {"id": "x", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": "a"}}]}
+    events = [b"data: %b\n\n" % orjson.dumps(each) for each in (chunk, {**chunk, "choices": [], "usage": usage})]
+    async with budgeted(tmp_path, 1000 * USD) as (ask, _):
+        ask.mock.script(
+            "*", Answer(body=orjson.dumps(reply)), Answer(headers=EVENTS, chunks=[*events, b"data: [DONE]\n\n"])
+        )
+        for body in (CHAT, CHAT | {"stream": True}):
+            client = await ask("/openai/v1/chat/completions", body, content_type="application/json")
+            assert client.status == 200
+        rows = await ask.bench.rows()
+        assert [row.cost_nano for row in rows] == [2 * CENT, 2 * CENT]
+        assert {row.reserved_nano for row in rows} == {10 * CENT}
+        account = next(iter(ask.bench.gateway.purse.accounts.values()))
+        assert (account.settled, account.reserved, account.open) == (4 * CENT, 0, 0)
+        assert rows[0].leases == [account.lease]
