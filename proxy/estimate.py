@@ -9,7 +9,7 @@ that it has kept) cannot be known before.
 import re
 from typing import TYPE_CHECKING, Any
 
-from accounts.prices import UNITS, Book, Usage
+from accounts.prices import REQUESTS, UNITS, Book, Usage
 from accounts.rates import STANDARD
 from proxy import settle
 from proxy.errors import ModelUnpriced
@@ -112,7 +112,8 @@ def _bound(book: Book, target: Target, rates: Rates, prompt: int, output: int, a
             if (prompt and INPUT[0] in step.missing) or (output and OUTPUT[0] in step.missing):
                 return None
             nano = prompt * max([step.rates[place] for place in ins])
-            nano += output * max([step.rates[place] for place in outs]) + int(seconds) * step.rates[SECONDS]
+            nano += output * max([step.rates[place] for place in outs])
+            nano += int(seconds) * step.rates[SECONDS] + step.rates[REQUESTS]
             most = max(most, -(-nano // step.per))
     return most
 

@@ -154,3 +154,8 @@ def test_the_reservation_is_never_below_the_cost_of_what_it_was_made_for() -> No
     body = {"model": "m", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 50}
     charge = Book((PRICE,)).charge("openai", "openai", "m", Usage(input=20, output=30, reasoning=20), at=NOW)
     assert most(body) >= charge.cost_nano > 0
+
+
+def test_the_price_of_a_request_is_reserved_too() -> None:
+    price = Price(1, "", "", "m", 0.0, {"input": 0, "output": 0, "requests": 7 * 10**6})
+    assert most({"model": "m"}, prices=(price,)) == 7

@@ -101,8 +101,8 @@ async def test_passed_answers_and_streams_settle_to_what_they_cost(tmp_path: Pat
             client = await ask("/openai/v1/chat/completions", body, content_type="application/json")
             assert client.status == 200
         rows = await ask.bench.rows()
-        assert [row.cost_nano for row in rows] == [2 * CENT, 2 * CENT]
-        assert {row.reserved_nano for row in rows} == {10 * CENT}
+        assert [row.cost_nano for row in rows] == [3 * CENT, 3 * CENT]
+        assert {row.reserved_nano for row in rows} == {11 * CENT}
         account = next(iter(ask.bench.gateway.purse.accounts.values()))
-        assert (account.settled, account.reserved, account.open) == (4 * CENT, 0, 0)
+        assert (account.settled, account.reserved, account.open) == (6 * CENT, 0, 0)
         assert rows[0].leases == [account.lease]
