@@ -24,7 +24,6 @@ ANSWER = {
     "usage": {"input_tokens": 1, "output_tokens": 1},
 }
 PICTURE = "data:image/svg+xml;base64,AA=="
-SVG: Any = {"type": "base64", "media_type": "image/svg+xml", "data": "AA=="}
 DIALECTS: dict[str, Dialect] = {
     "responses": Responses(),
     "completions": Completions(),
@@ -101,3 +100,4 @@ def test_what_has_no_other_name_keeps_its_own() -> None:
     for dialect in WORDS:
         assert said("tools[0].function.name", dialect) == "tools"
         assert said("something", dialect) == "something"
+    assert said("messages.reasoning_content", "anthropic") == "messages.reasoning_content"
