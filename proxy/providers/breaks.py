@@ -11,6 +11,16 @@ from typing import Any
 from proxy.errors import StreamCut
 
 UNSAID = "The provider reported an error in mid-stream."
+NOT_ACCEPTED = "The provider did not accept the gateway's credential."
+# Statuses told as a code, by OpenRouter for one, and what they would have meant as an answer's own status.
+MEANT: dict[int, tuple[int, str]] = {
+    **dict.fromkeys((401, 403), (502, "upstream_auth_error")),
+    402: (429, "insufficient_quota"),
+    404: (404, "model_not_found"),
+    **dict.fromkeys((408, 504), (504, "upstream_timeout")),
+    429: (429, "upstream_rate_limited"),
+    **dict.fromkeys((498, 503, 529), (503, "upstream_error")),
+}
 
 
 def reported(name: bytes, body: Mapping[str, Any] | None) -> StreamCut | None:
@@ -28,6 +38,10 @@ def cut(error: Any) -> StreamCut:
     detail = error if isinstance(error, dict) else {"message": error}
     message, code = detail.get("message"), detail.get("code")
     said = message if isinstance(message, str) and message else UNSAID
+    if type(code) is int and code in MEANT:
+        status, ours = MEANT[code]
+        said = NOT_ACCEPTED if ours == "upstream_auth_error" else said
+        return StreamCut(said, status=status, code=ours, retry_after=1 if status in {429, 503} else None)
     return StreamCut(said, code=code if isinstance(code, str) and code else None)
 
 
