@@ -177,7 +177,7 @@ def close(
 def with_price(gateway: "Gateway", call: Call, targets: Sequence[Target]) -> list[Target]:
     """Return the targets whose price is known, for those who may not use others. Raises ModelUnpriced without any."""
     passing = call.passing
-    if passing is not None and (passing.operation.free or passing.method in HARMLESS):
+    if call.free or (passing is not None and passing.method in HARMLESS):
         return list(targets)
     now, book, asked = gateway.clock(), gateway.book, call.asked.model
     priced = [

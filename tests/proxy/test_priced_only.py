@@ -117,3 +117,5 @@ async def test_what_costs_nothing_is_not_refused(tmp_path: Path) -> None:
         call.say({"input_tokens": 3})
         counted = await call("/anthropic/v1/messages/count_tokens", CHAT, content_type="application/json")
         assert counted.status == 200, counted.body
+        translated = await call("/v1/messages/count_tokens", CHAT, content_type="application/json")
+        assert translated.status == 200, translated.body
