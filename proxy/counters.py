@@ -52,6 +52,9 @@ class Counters:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self._unread = Counter(
+            "qlite_upstream_unread_events", "Events of streams that were no JSON.", ["provider"], registry=registry
+        )
         self._rejected = Counter("qlite_rejected", "Requests turned away before dispatch.", ["code"], registry=registry)
         self.backlog = Gauge(
             "qlite_journal_rows", "Rows waiting in the journal.", registry=registry, multiprocess_mode="livesum"
@@ -117,6 +120,9 @@ class Counters:
         for name in by_provider.keys() | self._troubled:
             self._child(self._open, name).set(by_provider.get(name, 0))
         self._troubled |= by_provider.keys()
+
+    def unread(self, provider: str, count: int) -> None:
+        self._child(self._unread, provider).inc(count)
 
     def rejected(self, code: str) -> None:
         self._child(self._rejected, code).inc()

@@ -83,6 +83,8 @@ class Delivery:
     def _settle(
         self, usage: Usage, source: str, *, status: str = "settled", error: str = "", client_gone: bool = False
     ) -> None:
+        if self._relay.unread:
+            self._gateway.counters.unread(self._attempt.provider, self._relay.unread)
         settle.answered(
             self._gateway,
             self._call,

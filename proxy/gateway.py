@@ -177,8 +177,8 @@ class Gateway:
         ours.cost_status = "free"
         call.entry.attempts.append(ours)
         settle.close(self, call, status="settled", http_status=200)
-        told = getattr(call.dialect, "counted", lambda count: {"input_tokens": count})
-        return Reply("qlite", "qlite/estimate", body=orjson.dumps(told(counted.input)), usage_source="estimated")
+        told = call.dialect.counted(counted.input) if call.dialect is not None else {}
+        return Reply("qlite", "qlite/estimate", body=orjson.dumps(told), usage_source="estimated")
 
     async def _attempt(self, call: Call, target: Target) -> Reply:
         way = ways.choose(call, target)

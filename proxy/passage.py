@@ -5,7 +5,7 @@ OpenAI's chat has proxy.relay for this, where a usage chunk may have to be kept 
 
 from accounts.prices import Usage
 from proxy import sse
-from proxy.dialects.base import StreamEncoder, Watcher, comments_allowed
+from proxy.dialects.base import StreamEncoder, Watcher
 from proxy.errors import GatewayError, StreamCut
 from proxy.stream import ProviderStream, Source
 
@@ -26,10 +26,10 @@ class Passage(ProviderStream):
 
     @property
     def so_far(self) -> Usage | None:
-        return getattr(self._watcher, "so_far", None)
+        return self._watcher.so_far
 
     def closing(self, cost: str, *, wants_usage: bool) -> bytes:
-        told = sse.comment(f"x-request-cost={cost}") if comments_allowed(self._encoder) else b""
+        told = sse.comment(f"x-request-cost={cost}") if self._encoder.comments else b""
         return told + self._last
 
     def failure(self, error: GatewayError) -> bytes:

@@ -53,6 +53,11 @@ class ProviderStream(ABC):
     def so_far(self) -> Usage | None:
         """What the provider has reported of an answer that is not whole: its prompt, as a rule."""
 
+    @property
+    def unread(self) -> int:
+        """How many events were left out, since they could not be read."""
+        return 0
+
     @abstractmethod
     def _pass(self, block: bytes) -> bytes:
         """Take note of `block`, whole events of the provider's; return what goes to the caller for it."""

@@ -6,7 +6,7 @@ import orjson
 
 from accounts.prices import Usage
 from proxy import sse
-from proxy.dialects.base import StreamEncoder, comments_allowed
+from proxy.dialects.base import StreamEncoder
 from proxy.errors import GatewayError, StreamCut
 from proxy.providers.base import Json, StreamTranslator
 from proxy.providers.breaks import reported
@@ -26,6 +26,7 @@ class Chunks:
         self._finished = self._summed_up = False
         self._numbers = Numbers()
         self.so_far = so_far
+        self.unread = 0
         self.ended = False
 
     @property
@@ -39,7 +40,8 @@ class Chunks:
         try:
             chunk = orjson.loads(data)
         except orjson.JSONDecodeError:
-            return []  # one bad event does not end a good stream
+            self.unread += 1  # one bad event does not end a good stream
+            return []
         if not isinstance(chunk, dict):
             return []
         if (cut := reported(name, chunk)) is not None:
@@ -81,11 +83,15 @@ class Translation(ProviderStream):
 
     @property
     def so_far(self) -> Usage | None:
-        return getattr(self._translator, "so_far", None)
+        return self._translator.so_far
+
+    @property
+    def unread(self) -> int:
+        return self._translator.unread
 
     def closing(self, cost: str, *, wants_usage: bool) -> bytes:
         before, after = self._encoder.end(self.usage, cost)
-        told = sse.comment(f"x-request-cost={cost}") if comments_allowed(self._encoder) else b""
+        told = sse.comment(f"x-request-cost={cost}") if self._encoder.comments else b""
         return before + told + after
 
     def failure(self, error: GatewayError) -> bytes:
@@ -100,7 +106,7 @@ class Translation(ProviderStream):
             data = sse.data_of(event)
             if data is None and b'"error"' in event and event.lstrip()[:1] in (b"{", b"["):
                 data = event  # Gemini reports an error in mid-stream as JSON without `data:`
-            if data is None:
+            if not data:
                 continue
             try:
                 out += self._encode(self._translator.feed(sse.name_of(event), data))

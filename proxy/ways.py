@@ -86,8 +86,7 @@ class Native:
     """The caller's own dialect, whichever it is, on both sides."""
 
     def request(self, call: Call, target: Target) -> Outgoing:
-        as_native = getattr(call.dialect, "as_native", None)
-        asked = as_native(call.asked) if as_native else call.asked
+        asked = (call.dialect or _CHAT).as_native(call.asked)
         adapter = _adapter(target)
         out = adapter.native(asked.raw, asked.body, target, operation=operation_of(call), stream=asked.stream)
         return replace(out, headers=_with_carried(out.headers, call.carried, adapter.dialect))
@@ -117,8 +116,7 @@ class Translated:
             error.param = callers_words.said(error.param, dialect.name) if error.param else None
             raise
         named = [callers_words.said(name, dialect.name) for name in out.ignored]
-        ignored = getattr(dialect, "ignored", None)
-        return replace(out, ignored=tuple(dict.fromkeys((*named, *(ignored(call.asked) if ignored else ())))))
+        return replace(out, ignored=tuple(dict.fromkeys((*named, *dialect.ignored(call.asked)))))
 
     def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
         adapter = _adapter(target)

@@ -21,13 +21,13 @@ class Asked:
     operation: str = "chat"
 
 
-def comments_allowed(encoder: "StreamEncoder") -> bool:
-    """Say whether the dialect's clients bear comments between events, as the standard has it. Some do not."""
-    return bool(getattr(encoder, "comments", True))
-
-
 class StreamEncoder(Protocol):
-    """Turns OpenAI's chunks into the caller's events; a fresh object for each stream."""
+    """Turns OpenAI's chunks into the caller's events; a fresh object for each stream.
+
+    `comments`: the dialect's clients bear comments between events, as the standard has it.
+    """
+
+    comments: bool = True
 
     def feed(self, chunk: Json) -> bytes:
         """Return the caller's events for one chunk, b"" if there are none."""
@@ -47,6 +47,11 @@ class Watcher(Protocol):
 
     @property
     def usage(self) -> Usage | None: ...
+    @property
+    def so_far(self) -> Usage | None:
+        """What the provider has reported of an answer that is not whole: its prompt, as a rule."""
+        ...
+
     @property
     def ended(self) -> bool: ...
     @property
@@ -98,3 +103,17 @@ class Dialect(Protocol):
     def watcher(self) -> Watcher:
         """Return a watcher for one stream that passes untouched."""
         ...
+
+    # What most have no other word for; whoever inherits from this has it.
+
+    def as_native(self, asked: Asked) -> Asked:
+        """Return the request for a target that takes this very dialect."""
+        return asked
+
+    def ignored(self, asked: Asked) -> tuple[str, ...]:
+        """Return the hints in the request that cannot be translated and are left out."""
+        return ()
+
+    def counted(self, tokens: int) -> Json:
+        """Return the answer to a question for the size of a prompt."""
+        return {"input_tokens": tokens}

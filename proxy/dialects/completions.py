@@ -14,7 +14,7 @@ from proxy import body as bodies
 from proxy import sse
 from proxy.chat import MAX_CHOICES, refuse_forbidden
 from proxy.dialects import checks
-from proxy.dialects.base import Asked, Json
+from proxy.dialects.base import Asked, Dialect, Json, StreamEncoder
 from proxy.dialects.openai_chat import ChatWatcher, reported_usage, usage_event, wants_usage
 from proxy.errors import BadRequest, GatewayError
 
@@ -25,7 +25,7 @@ OF_CHAT = ("messages", "tools", "tool_choice", "functions", "function_call", "ma
 READ = frozenset(("model", "prompt", "suffix", "echo", "best_of", "logprobs", "max_tokens", "stream_options"))
 
 
-class Completions:
+class Completions(Dialect):
     name = "completions"
 
     def parse(self, raw: bytes, *, model: str = "", stream: bool = False) -> Asked:
@@ -78,7 +78,7 @@ class Completions:
         return ChatWatcher()
 
 
-class CompletionsEncoder:
+class CompletionsEncoder(StreamEncoder):
     """Chat chunks as chunks of text. What else a model tells, its reasoning for one, has no place here."""
 
     def __init__(self, asked: Asked) -> None:

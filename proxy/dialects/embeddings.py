@@ -10,14 +10,14 @@ from accounts.prices import Usage
 from proxy import body as bodies
 from proxy.chat import refuse_forbidden
 from proxy.dialects import checks
-from proxy.dialects.base import Asked, Json
+from proxy.dialects.base import Asked, Dialect, Json
 from proxy.dialects.openai_chat import ChatEncoder, ChatWatcher, reported_usage
 from proxy.errors import BadRequest, GatewayError
 
 CANNOT = "This model is served where there are no embeddings."
 
 
-class Embeddings:
+class Embeddings(Dialect):
     name = "embeddings"
 
     def parse(self, raw: bytes, *, model: str = "", stream: bool = False) -> Asked:

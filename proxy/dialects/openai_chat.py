@@ -12,7 +12,7 @@ import orjson
 from accounts.prices import Usage
 from proxy import chat as chats
 from proxy import sse
-from proxy.dialects.base import Asked, Json
+from proxy.dialects.base import Asked, Dialect, Json, StreamEncoder
 from proxy.errors import GatewayError, StreamCut
 from proxy.providers.breaks import reported
 from proxy.providers.openai import OpenAI
@@ -25,7 +25,7 @@ _INTERESTING = re.compile(
 reported_usage = OpenAI().usage
 
 
-class OpenAIChat:
+class OpenAIChat(Dialect):
     name = "openai"
 
     def parse(self, raw: bytes, *, model: str = "", stream: bool = False) -> Asked:
@@ -51,7 +51,7 @@ class OpenAIChat:
         return ChatWatcher()
 
 
-class ChatEncoder:
+class ChatEncoder(StreamEncoder):
     """Chunks as events. The last one carries the usage, with the cost as its first member, if it was asked for."""
 
     def __init__(self, *, wants_usage: bool) -> None:

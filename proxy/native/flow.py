@@ -51,7 +51,7 @@ class Flow(ProviderStream):
     @property
     def so_far(self) -> Usage | None:
         """What an unfinished answer has used as far as the provider has said, which some never do."""
-        return getattr(self._watcher, "so_far", None)
+        return self._watcher.so_far if self._watcher is not None else None
 
     @property
     def reported(self) -> StreamCut | None:

@@ -31,6 +31,16 @@ class StreamTranslator(Protocol):
         ...
 
     @property
+    def so_far(self) -> Usage | None:
+        """What it has reported of an answer that is not whole: its prompt, as a rule."""
+        ...
+
+    @property
+    def unread(self) -> int:
+        """How many events were no JSON: they are left out, and the stream goes on."""
+        ...
+
+    @property
     def ended(self) -> bool:
         """Whether the provider has said that the answer is complete."""
         ...

@@ -11,7 +11,7 @@ from accounts.prices import Usage
 from proxy import body as bodies
 from proxy.chat import refuse_forbidden
 from proxy.dialects import checks
-from proxy.dialects.base import Asked, Json
+from proxy.dialects.base import Asked, Dialect, Json
 from proxy.dialects.gemini import config, inward, outward, signed
 from proxy.dialects.gemini.encoder import GeminiEncoder
 from proxy.dialects.gemini.spelling import several
@@ -20,7 +20,7 @@ from proxy.errors import GatewayError
 from proxy.providers.gemini.usage import parse_usage
 
 
-class GeminiCaller:
+class GeminiCaller(Dialect):
     """Streams are events (alt=sse) here; for callers who did not ask for those, see frames.ArrayChunks."""
 
     name = "gemini"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from accounts.prices import Usage
-from proxy.dialects.base import Json
+from proxy.dialects.base import Json, StreamEncoder
 from proxy.dialects.gemini import outward, signed
 from proxy.errors import GatewayError
 from proxy.providers.gemini.usage import as_gemini
@@ -27,7 +27,7 @@ class Choice:
     reason: str | None = None
 
 
-class GeminiEncoder:
+class GeminiEncoder(StreamEncoder):
     """One stream. `thoughts`: the caller asked to see what the model thinks."""
 
     comments = False  # google-genai (3.4.0) takes a comment for JSON, and fails

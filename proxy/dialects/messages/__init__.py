@@ -11,7 +11,7 @@ from accounts.prices import Usage
 from proxy import body as bodies
 from proxy.chat import refuse_forbidden
 from proxy.dialects import checks
-from proxy.dialects.base import Asked, Json
+from proxy.dialects.base import Asked, Dialect, Json
 from proxy.dialects.messages import inward, outward
 from proxy.dialects.messages.encoder import MessageEncoder
 from proxy.dialects.messages.watch import MessageWatcher
@@ -21,7 +21,7 @@ from proxy.providers.anthropic import usage
 ROLES = ("user", "assistant", "system")
 
 
-class Messages:
+class Messages(Dialect):
     name = "anthropic"
 
     def parse(self, raw: bytes, *, model: str = "", stream: bool = False, operation: str = "chat") -> Asked:

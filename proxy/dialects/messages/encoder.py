@@ -3,13 +3,13 @@
 from typing import Any
 
 from accounts.prices import Usage
-from proxy.dialects.base import Json
+from proxy.dialects.base import Json, StreamEncoder
 from proxy.dialects.messages.outward import NOTHING, error_object, event, made_id, message_id, stopped
 from proxy.errors import GatewayError, StreamCut
 from proxy.providers.anthropic import usage as usages
 
 
-class MessageEncoder:
+class MessageEncoder(StreamEncoder):
     """One stream. `model` is the name to give until a chunk says another."""
 
     def __init__(self, model: str) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from accounts.prices import Usage
-from proxy.dialects.base import Asked, Json
+from proxy.dialects.base import Asked, Dialect, Json
 from proxy.dialects.responses import items, reply, request
 from proxy.dialects.responses.stream import Encoder
 from proxy.dialects.responses.watch import Watcher
 from proxy.errors import GatewayError
 
 
-class Responses:
+class Responses(Dialect):
     name = "responses"
 
     def parse(self, raw: bytes, *, model: str = "", stream: bool = False) -> Asked:

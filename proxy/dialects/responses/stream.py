@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import orjson
 
 from accounts.prices import Usage
-from proxy.dialects.base import Asked
+from proxy.dialects.base import Asked, StreamEncoder
 from proxy.dialects.responses import items
 from proxy.dialects.responses.items import COMPLETED, IN_PROGRESS, INCOMPLETE, REASONS
 from proxy.dialects.responses.parts import Call, Emit, Reasoning, Speech
@@ -33,7 +33,7 @@ class Item(Protocol):
         ...
 
 
-class Encoder:
+class Encoder(StreamEncoder):
     """One stream. At most one thing said or thought is open at a time; calls stay open, their parts may alternate."""
 
     def __init__(self, asked: Asked) -> None:

@@ -16,6 +16,8 @@ WHOLE = frozenset({"response.completed", "response.incomplete"})
 class Watcher:
     """There is no `[DONE]`: the answer is whole when its last event says how it ended, and usage stands there too."""
 
+    so_far: Usage | None = None  # nothing is said of it before
+
     def __init__(self) -> None:
         self.usage: Usage | None = None
         self.ended = False

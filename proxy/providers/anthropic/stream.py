@@ -31,7 +31,7 @@ class Translator:
         self._begun = self._finished = self.ended = False
         self._blocks: dict[int, _Block] = {}
         self._thoughts: list[Json] = []
-        self._calls = 0
+        self._calls = self.unread = 0
 
     @property
     def usage(self) -> Usage | None:
@@ -47,7 +47,8 @@ class Translator:
         try:
             event = orjson.loads(data)
         except orjson.JSONDecodeError:
-            return []  # one bad event does not end a good stream
+            self.unread += 1  # one bad event does not end a good stream
+            return []
         if not isinstance(event, dict):
             return []
         kind = event.get("type") or name.decode("latin-1") or ("error" if event.get("error") else "")

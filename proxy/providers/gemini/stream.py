@@ -41,6 +41,7 @@ class GeminiStream:
         self._choices: dict[int, Choice] = {}
         self._blocked = False
         self.so_far: Usage | None = None
+        self.unread = 0
         self.ended = False
 
     @property
@@ -59,6 +60,7 @@ class GeminiStream:
         if detail := detail_of(body):
             raise in_stream(detail)
         if not isinstance(body, dict):
+            self.unread += body is None
             return []
         self._shape = self._shape or self._shape_of(body) | {"object": "chat.completion.chunk"}
         self.so_far = parse_usage(body.get("usageMetadata")) or self.so_far
