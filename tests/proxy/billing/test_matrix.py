@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from accounts.ledger.entry import Entry
 from accounts.prices import Book, Price
 from loadtest.mockserver import Answer
 from proxy.native.flow import BrokenOff
-from tests.proxy.billing.surfaces import BILLS, BY_REQUEST, PRICE, STREAMED, WAYS, Surface, cost_of
+from tests.proxy.billing.surfaces import BILLS, BY_REQUEST, PRICE, STREAMED, SURFACES, WAYS, Surface, cost_of
 from tests.proxy.billing.wires import CHAT, COMPLETIONS, EVENTS, JSON, LEFT_OUT, WORDS, Wire
 from tests.proxy.native.harness import Passer, passing
 from tests.site.test_handler import Client
@@ -196,6 +197,23 @@ async def test_a_caller_who_leaves_half_way_pays_what_came(tmp_path: Path, surfa
     assert row.cost_nano == cost_of(row.usage) <= cost
     assert row.cost_nano > 0
     assert row.usage.get("output", 0) <= len(WORDS)
+
+
+@pytest.mark.parametrize("surface", SURFACES, ids=str)
+async def test_a_plain_answer_is_paid_for_in_full_also_when_nobody_waits_for_it(
+    tmp_path: Path, surface: Surface
+) -> None:
+    used, classes, cost = BILLS[id(surface.wire)]
+    async with billing(tmp_path, surface.kind) as gw:
+        gw.mock.script("*", replace(surface.wire.answer(used, stream=False), delay=0.05))
+        client = Client("POST", surface.path)
+        client.scope["raw_path"], client._body = surface.path.encode(), orjson.dumps(surface.body)
+        client.left.set()
+        await client(gw._handler)
+        row = await gw.bench.row()
+    assert (row.status, row.usage_source, row.client_gone) == ("settled", "provider", True)
+    assert (row.usage, row.cost_nano) == (classes, cost)
+    assert not gw.mock.hits[0].peer_closed
 
 
 @streamed

@@ -1,5 +1,6 @@
 """What is not billed by the token of text: images, sound, seconds, searches, calls; and what nobody bills."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from accounts.prices import Book, Price
 from loadtest.mockserver import Answer
 from tests.proxy.billing.surfaces import BY_REQUEST, NANO, cost_of
-from tests.proxy.billing.test_matrix import billing
+from tests.proxy.billing.test_matrix import Leaver, billing
 from tests.proxy.native.harness import Passer
 
 MODEL = "my-openai/m-1"
@@ -137,6 +138,21 @@ async def test_an_operation_that_fails_costs_nothing_unless_it_may_have_been_don
     else:
         assert (row.status, row.usage, row.usage_source) == ("interrupted", {"requests": 1}, "estimated")
         assert row.cost_nano == 40_000
+
+
+@pytest.mark.parametrize("where", ["/v1/", "/openai/v1/"])
+async def test_who_leaves_in_the_middle_of_a_sound_pays_for_the_call(tmp_path: Path, where: str) -> None:
+    async with billing(tmp_path, "openai", BY_REQUEST) as gw:
+        gw.mock.script("*", Answer(headers={"content-type": "audio/mpeg"}, chunks=[b"\xff" * 99, 0.01], then="hang"))
+        client = Leaver("POST", f"{where}audio/speech", {"model": MODEL, "input": "Hi"})
+        client.scope["raw_path"] = f"{where}audio/speech".encode()
+        await asyncio.wait_for(client(gw._handler), 5)
+        async with asyncio.timeout(1):
+            while not gw.mock.hits[0].ended:
+                await asyncio.sleep(0.005)
+        row = await gw.bench.row()
+    assert gw.mock.hits[0].peer_closed
+    assert (row.status, row.client_gone, row.usage, row.cost_nano) == ("interrupted", True, {"requests": 1}, 40_000)
 
 
 async def test_a_call_alone_is_unpriced_where_only_tokens_have_a_price(tmp_path: Path) -> None:
