@@ -7,6 +7,7 @@ from typing import Any
 from accounts.prices import Usage
 from proxy.errors import StreamCut
 from proxy.providers.gemini.errors import detail_of, in_stream
+from proxy.providers.gemini.grounding import searches_in, with_searches
 from proxy.providers.gemini.usage import parse_usage
 
 TAIL_BYTES = 256 * 1024  # enough for the end of the last element
@@ -39,7 +40,7 @@ class ArrayWatcher:
     def so_far(self) -> Usage | None:
         for place in reversed(list(_USAGE.finditer(self._tail))):
             if (usage := parse_usage(_object_at(self._tail, place.start(1)))) is not None:
-                return usage
+                return with_searches(usage, searches_in(self._tail))
         return None
 
     def interesting(self, block: bytes) -> bool:

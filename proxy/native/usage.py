@@ -10,7 +10,7 @@ from accounts.prices import Usage
 from proxy.dialects.responses.items import usage_of
 from proxy.errors import StreamCut
 from proxy.providers.anthropic import usage as anthropic
-from proxy.providers.gemini import usage as gemini
+from proxy.providers.gemini import grounding
 from proxy.providers.openai import is_count, parse_usage
 
 _ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens", "server_tool_use", "service_tier")
@@ -21,7 +21,7 @@ def reported(body: Any) -> Usage | None:
     if not isinstance(body, dict):
         return None
     if "usageMetadata" in body:
-        return gemini.parse_usage(body["usageMetadata"])
+        return grounding.usage_of(body)
     for holder in (body, body.get("response"), body.get("message"), body.get("x_groq")):
         if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
             return _of(holder["usage"], holder)

@@ -17,7 +17,7 @@ from proxy.dialects.gemini.encoder import GeminiEncoder
 from proxy.dialects.gemini.spelling import several
 from proxy.dialects.gemini.watch import GeminiWatcher
 from proxy.errors import GatewayError
-from proxy.providers.gemini.usage import parse_usage
+from proxy.providers.gemini import grounding
 
 
 class GeminiCaller(Dialect):
@@ -63,7 +63,7 @@ class GeminiCaller(Dialect):
         return outward.error(error)
 
     def usage(self, body: Mapping[str, Any]) -> Usage | None:
-        return parse_usage(body.get("usageMetadata"))
+        return grounding.usage_of(body)
 
     def watcher(self) -> GeminiWatcher:
         return GeminiWatcher()

@@ -11,6 +11,7 @@ from proxy.dialects.base import Json
 from proxy.errors import StreamCut
 from proxy.providers.gemini import said
 from proxy.providers.gemini.errors import detail_of, in_stream
+from proxy.providers.gemini.grounding import MARK, searches_in, with_searches
 from proxy.providers.gemini.reply import index_of
 from proxy.providers.gemini.usage import parse_usage
 
@@ -30,7 +31,7 @@ class GeminiWatcher:
 
     def __init__(self) -> None:
         self.error: StreamCut | None = None
-        self._latest = b""
+        self._latest = self._searched = b""
         self._finished: set[int] = set()
         self._highest = 0
         self._blocked = False
@@ -44,12 +45,14 @@ class GeminiWatcher:
         for event in reversed(sse.events(self._latest)):
             body = _loaded(sse.data_of(event) or b"")
             if isinstance(body, dict) and (usage := parse_usage(body.get("usageMetadata"))) is not None:
-                return usage
+                return with_searches(usage, searches_in(self._searched) if self._searched else 0)
         return None
 
     def interesting(self, block: bytes) -> bool:
         if b'"promptTokenCount"' in block:
             self._latest = block
+        if MARK in block:
+            self._searched += block
         if b'"error"' in block and _ERROR.search(block):
             self._note_bare_error(block)
             return True

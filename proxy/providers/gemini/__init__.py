@@ -16,11 +16,10 @@ from proxy.body import Json, with_value
 from proxy.chat import Chat
 from proxy.errors import BadRequest, UpstreamError
 from proxy.providers.base import Outgoing
-from proxy.providers.gemini import address, draft, names, request
+from proxy.providers.gemini import address, draft, grounding, names, request
 from proxy.providers.gemini.errors import translate
 from proxy.providers.gemini.reply import completion
 from proxy.providers.gemini.stream import GeminiStream
-from proxy.providers.gemini.usage import parse_usage
 from routing.snapshot import Target
 
 ALPHABET = string.ascii_letters + string.digits
@@ -57,7 +56,7 @@ class Gemini:
         return completion(body, self._shape(body, chat), self._call_id, names.changed(chat.body))
 
     def usage(self, body: Mapping[str, Any]) -> Usage | None:
-        return parse_usage(body.get("usageMetadata"))
+        return grounding.usage_of(body)
 
     def stream(self, chat: Chat) -> GeminiStream:
         return GeminiStream(lambda body: self._shape(body, chat), self._call_id, names.changed(chat.body))

@@ -11,6 +11,7 @@ from proxy.body import Json
 from proxy.errors import StreamCut
 from proxy.providers.gemini import said
 from proxy.providers.gemini.errors import detail_of, in_stream
+from proxy.providers.gemini.grounding import counted, queries_of, with_searches
 from proxy.providers.gemini.reply import index_of
 from proxy.providers.gemini.usage import parse_usage
 
@@ -40,6 +41,7 @@ class GeminiStream:
         self._shape: Json = {}
         self._choices: dict[int, Choice] = {}
         self._blocked = False
+        self._queries: list[Any] = []
         self.so_far: Usage | None = None
         self.unread = 0
         self.ended = False
@@ -63,7 +65,9 @@ class GeminiStream:
             self.unread += body is None
             return []
         self._shape = self._shape or self._shape_of(body) | {"object": "chat.completion.chunk"}
-        self.so_far = parse_usage(body.get("usageMetadata")) or self.so_far
+        self._queries += queries_of(body)
+        count = counted(self._queries, body.get("modelVersion")) if self._queries else 0
+        self.so_far = with_searches(parse_usage(body.get("usageMetadata")) or self.so_far, count)
         self._blocked = self._blocked or said.blocked(body)
         candidates = enumerate(said.objects(body.get("candidates")))
         return [chunk for place, each in candidates for chunk in self._candidate(each, index_of(each, place))]

@@ -1,6 +1,7 @@
 """What is not billed by the token of text: images, sound, seconds, searches, calls; and what nobody bills."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from accounts.prices import Book, Price
 from loadtest.mockserver import Answer
-from tests.proxy.billing.surfaces import BY_REQUEST, NANO, cost_of
-from tests.proxy.billing.test_matrix import Leaver, billing
+from tests.proxy.billing.surfaces import BILLS, BY_REQUEST, NANO, WAYS, Surface, cost_of
+from tests.proxy.billing.test_matrix import Leaver, ask, billing
 from tests.proxy.native.harness import Passer
 
 MODEL = "my-openai/m-1"
@@ -196,6 +197,33 @@ async def test_counting_tokens_is_free_whatever_becomes_of_it(
     assert (client.status == 200) is (fate == "well" or not gw.mock.hits)
     assert (row.cost_nano, row.usage_source != "provider", row.cost_status) == (0, True, "free")
     assert fate != "well" or row.usage == {}
+
+
+SEARCHED = {"groundingMetadata": {"webSearchQueries": ["a", "b", "a"]}}
+
+
+@pytest.mark.parametrize(("model", "count"), [("gemini-2.5-pro", 1), ("gemini-3-pro", 2), (None, 2)])
+@pytest.mark.parametrize(("surface", "stream"), [way for way in WAYS if way[0].kind == "gemini"], ids=str)
+async def test_geminis_searches_are_billed_by_the_prompt_or_by_the_query(
+    tmp_path: Path, surface: Surface, stream: bool, model: str | None, count: int
+) -> None:
+    wire = surface.way(stream=stream)[2]
+    used, classes, cost = BILLS[id(wire)]
+    answer = wire.answer(used, stream=stream)
+    found = b'"groundingMetadata":' + orjson.dumps(SEARCHED["groundingMetadata"]) + b',"finishReason":"STOP"'
+    said = b'"modelVersion":' + orjson.dumps(model) + b',"candidates"'
+
+    def told(raw: bytes) -> bytes:
+        bare = raw.replace(b'"modelVersion":"gemini-x",', b"")
+        return bare.replace(b'"finishReason":"STOP"', found).replace(b'"candidates"', said)
+
+    chunks = [told(each) for each in answer.chunks or () if isinstance(each, bytes)]
+    answer = replace(answer, chunks=chunks) if stream else replace(answer, body=told(answer.body or b""))
+    async with billing(tmp_path, "gemini") as gw:
+        gw.mock.script("*", answer)
+        await ask(gw, surface, stream=stream)
+        row = await gw.bench.row()
+    assert (row.usage, row.cost_nano) == (classes | {"searches": count}, cost + count * 10_000_000)
 
 
 UNKNOWN: list[tuple[str, str, bytes, Answer, Units, str]] = [

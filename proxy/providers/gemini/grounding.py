@@ -1,0 +1,60 @@
+"""How often Gemini searched the web for an answer, which is billed beside its tokens.
+
+Source: Gemini API, grounding with Google Search: since Gemini 3 each query is billed, before that each grounded prompt.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from accounts.prices import Usage
+from proxy.providers.gemini.said import objects
+from proxy.providers.gemini.usage import parse_usage
+
+MARK = b'"webSearchQueries"'
+# Quotes inside a JSON string are escaped, so these only match members.
+_QUERIES = re.compile(rb'"webSearchQueries"\s*:\s*(\[)')
+_MODEL = re.compile(rb'"modelVersion"\s*:\s*"([^"]*)"')
+_BY_PROMPT = ("gemini-1", "gemini-2")
+_DECODER = json.JSONDecoder()
+
+
+def usage_of(body: Mapping[str, Any]) -> Usage | None:
+    """Return what a whole answer reports, its searches too; None if it reports no tokens, or nonsense."""
+    usage = parse_usage(body.get("usageMetadata"))
+    return with_searches(usage, counted(queries_of(body), body.get("modelVersion")))
+
+
+def with_searches(usage: Usage | None, count: int) -> Usage | None:
+    return replace(usage, searches=count) if usage is not None and count else usage
+
+
+def queries_of(body: Mapping[str, Any]) -> list[Any]:
+    """Return the queries that an answer, or one event of a stream, tells of."""
+    found = [each.get("groundingMetadata") for each in objects(body.get("candidates"))]
+    return [query for each in objects(found) for query in _list(each.get("webSearchQueries"))]
+
+
+def searches_in(raw: bytes) -> int:
+    """Return how often the bytes of a stream, cut anywhere, say that was searched."""
+    queries: list[Any] = []
+    for place in _QUERIES.finditer(raw):
+        try:
+            queries += _list(_DECODER.raw_decode(raw[place.start(1) :].decode("utf-8", "replace"))[0])
+        except ValueError:
+            continue
+    model = _MODEL.search(raw)
+    return counted(queries, model[1].decode("utf-8", "replace") if model else "")
+
+
+def counted(queries: Iterable[Any], model: Any) -> int:
+    """Return how many searches are billed: queries that several chunks repeat are one."""
+    count = len({query for query in queries if isinstance(query, str) and query.strip()})
+    older = isinstance(model, str) and model.removeprefix("models/").startswith(_BY_PROMPT)
+    return min(count, 1) if older else count
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
