@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -33,7 +34,7 @@ class PublishForm(forms.Form):
         required=False,
         input_formats=(MINUTES, SECONDS),
         widget=forms.DateTimeInput(format=SECONDS, attrs={"type": "datetime-local", "step": 1}),
-        help_text="Empty: at once.",
+        help_text=f"Empty: at once. By the clock of {settings.TIME_ZONE}.",
     )
     confirmed = forms.BooleanField(label="I have read the warnings, and it is meant so.", required=False)
     seen = forms.CharField(widget=forms.HiddenInput)

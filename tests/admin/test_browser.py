@@ -98,6 +98,31 @@ def test_it_drags_adds_publishes_and_undoes(route: Route, live_server: LiveServe
     assert [str(each) for each in Target.objects.order_by("position")] == ["one/gpt-4o", "two/gpt-4o"]
 
 
+def test_two_people_keep_both_changes(route: Route, live_server: LiveServer) -> None:
+    rows.person("otto", "ops", password="correct horse")
+    form = f"/admin/routing/route/{route.pk}/change/"
+    with browsing(live_server.url) as olga:
+        olga.open(form)
+        otto = Browser(olga.page.context.browser.new_context().new_page(), live_server.url)
+        otto.sign_in("otto")
+        otto.open(form)
+        otto.page.fill("#id_targets-1-weight", "7")
+        otto.page.fill("#id_why", "Two is bigger now")
+        otto.page.click("button[name=_continue]")
+        otto.page.wait_for_selector("text=Live in every process within a second")
+        olga.page.fill("#id_cache_ttl", "60")
+        olga.page.click("button[name=_continue]")
+        shown = olga.page.inner_text("#content")
+        olga.page.click("text=Save yours on top of theirs")
+        olga.page.wait_for_selector("text=Live in every process within a second")
+        assert [said for said in olga.trouble if "409" not in said] == otto.trouble == []
+        olga.trouble.clear()
+    assert "Nothing was saved" in shown and "The last edit is by otto" in shown and "Two is bigger now" in shown
+    route.refresh_from_db()
+    assert route.cache_ttl == 60
+    assert [each.weight for each in route.targets.order_by("position")] == [1, 7]
+
+
 def test_it_shows_a_key_once_in_the_browser_too(route: Route, live_server: LiveServer) -> None:
     with browsing(live_server.url) as browser:
         page = browser.page
