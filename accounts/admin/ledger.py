@@ -93,13 +93,18 @@ class LedgerDayAdmin(ReadOnlyAdmin):
         ("adjustments", "links"),
         "head",
         ("sealed_at", "verified_at"),
-        "problems",
+        "faults",
         ("pruned_at", "pruned"),
         "totals_digest",
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("outcome",)
+        return ("outcome", "faults")
+
+    @admin.display(description="Faults")
+    def faults(self, closed: LedgerDay) -> str:
+        more = closed.problem_count - len(closed.problems)
+        return "\n".join([*closed.problems, *([f"and {more} more"] if more > 0 else [])]) or "none"
 
     @badge("Found", {"sound": "success", "faulty": "danger", "not yet": "info"})
     def outcome(self, closed: LedgerDay) -> str:

@@ -55,11 +55,14 @@ class RepricingAdmin(ModelAdmin):
             {
                 "fields": (
                     ("since", "until"),
-                    ("provider", "model", "unpriced_only"),
-                    "reason",
-                    ("author", "applied_by", "standing", "progress"),
-                    ("looked", "found", "amount", "waiting"),
-                    ("booked", "booked_amount", "finished_at"),
+                    ("provider", "model"),
+                    ("unpriced_only", "reason"),
+                    ("author", "applied_by"),
+                    ("standing", "progress"),
+                    ("found", "amount"),
+                    ("looked", "waiting"),
+                    ("booked", "booked_amount"),
+                    "finished_at",
                 )
             },
         ),
