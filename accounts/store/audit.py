@@ -90,7 +90,8 @@ def _rows(closed: LedgerDay, sums: Sums) -> Findings:
         end = (link.last_at, link.last_id)
         for page in walk.pages(closed.day, after, end):
             yield from _looked_at(page, sums, found)
-        late |= {id: digest for id, digest in found.items() if id not in split(link.members)}
+        members = split(link.members)
+        late |= {id: digest for id, digest in found.items() if id not in members}
         yield from _compared(closed, link, found)
         after = end
         yield None
