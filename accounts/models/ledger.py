@@ -226,6 +226,10 @@ class DailyTotal(Totals):
 
     class Meta:
         ordering = ["day", "team"]
+        indexes = [
+            models.Index(fields=["team", "day"], name="accounts_dailytotal_team"),
+            models.Index(fields=["key_id", "day"], name="accounts_dailytotal_key"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["day", "team", "cost_centre", "key_id", "model", "provider", "route"],

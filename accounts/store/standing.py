@@ -56,10 +56,11 @@ def standings(rows: Iterable[Budget], at: float | None = None) -> list[Standing]
     held = _held([budget.pk for budget, _ in known])
     with connection.cursor() as cursor:
         found = [(budget, limit, limit.window_at(at)) for budget, limit in known]
-        return [
-            Standing(budget, limit, window, spend.spent(cursor, limit, window), held.get((budget.pk, window.first), 0))
-            for budget, limit, window in found
-        ]
+        sums = spend.spent_of(cursor, [(limit, window) for _, limit, window in found])
+    return [
+        Standing(budget, limit, window, spent, held.get((budget.pk, window.first), 0))
+        for (budget, limit, window), spent in zip(found, sums, strict=True)
+    ]
 
 
 def of_keys(keys: Iterable[ApiKey]) -> list[Standing]:

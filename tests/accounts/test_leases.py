@@ -256,6 +256,23 @@ def test_spending_is_read_from_the_daily_totals_of_what_the_budget_covers(start:
 
 
 @pytest.mark.django_db
+def test_many_budgets_are_read_together_and_say_what_each_says_alone() -> None:
+    rows = []
+    for number in range(9):
+        team = Team.objects.create(name=f"t{number}")
+        key, _ = make_key(team, "bot", monthly_budget_nano=1)
+        rows += [Budget.objects.create(team=team, amount_nano=1, window=window) for window in ("month", "total")]
+        rows += [Budget.objects.create(team=team, route="r", amount_nano=1, window="week"), key.budgets.get()]
+        for day in ("2025-11-19", "2025-11-10", "2025-10-01"):
+            DailyTotal.objects.create(day=day, team=team.name, key_id=key.id8, route="r", cost_nano=number + 1)
+    limits = [(limit, limit.window_at(NOON)) for limit in map(budgets.plain, rows)]
+    with connection.cursor() as cursor:
+        together_read = spend.spent_of(cursor, limits)
+        assert together_read == [spend.spent(cursor, *each) for each in limits]
+    assert together_read[:4] == [2, 3, 1, 2]
+
+
+@pytest.mark.django_db
 def test_a_database_that_fails_is_told_to_who_waits(start: Start) -> None:
     team_budget(100)
     one = start()

@@ -203,6 +203,27 @@ def test_b6_failures_cuts_and_a_killed_worker_leave_nothing_reserved_and_refuse_
     assert statuses(outcomes) == {200: left, 429: 5}
 
 
+def test_what_a_killed_process_had_reserved_is_free_after_its_restart(place: Any) -> None:
+    stand, home, mock = place
+    if home.workers > 1:
+        pytest.skip("a worker of four is killed elsewhere")
+
+    async def with_a_kill() -> None:
+        models = ("paced-3x3000ms",)
+        work = asyncio.create_task(crowd(stand, "three", 20, users=20, models=models, max_tokens=3, stream=True))
+        while len([hit for hit in mock.hits if hit.model == models[0]]) < 20:
+            await asyncio.sleep(0.05)
+        stand.kill()
+        await work
+
+    asyncio.run(with_a_kill())
+    stand.start()
+    found = home.wait_for_rest("three")
+    assert (found["reserved"], found["spent"]) == (0, 0)  # the prompt costs nothing, and no answer was whole
+    outcomes = asyncio.run(crowd(stand, "three", 335, users=8, models=("small-ok",), max_tokens=3))
+    assert statuses(outcomes) == {200: 333, 429: 2}
+
+
 def test_b7_a_change_is_in_force_within_a_second_in_every_worker(place: Any) -> None:
     stand, home, _ = place
     assert statuses(asyncio.run(crowd(stand, "four", 12, users=4, models=("small-ok",), max_tokens=3))) == {200: 12}
