@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping
 from functools import cache
+from os import PathLike
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
+from typing import IO, Annotated, Any, Literal, NotRequired, Required, Union, get_args, get_origin
 
 from hypothesis import strategies as st
 from openai.types.chat.completion_create_params import CompletionCreateParamsNonStreaming
@@ -61,13 +62,20 @@ def of(hint: Any) -> st.SearchStrategy[Any]:
     if origin in (Required, NotRequired, Annotated):
         return of(inner[0])
     if origin in (Union, UnionType):
-        return st.one_of([of(each) for each in inner])
+        return st.one_of([of(each) for each in inner if _can_be_json(each)])
     if origin is Literal:
         return st.sampled_from(inner)
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return st.dictionaries(texts, schemas if inner[1] is object else of(inner[1]), max_size=3)
     assert len(inner) == 1, hint
     return st.lists(of(inner[0]), max_size=3)  # Iterable, List, SequenceNotStr
+
+
+def _can_be_json(hint: Any) -> bool:
+    """Say whether a type can be in a request's JSON: files and the answer's own classes are for Python's callers."""
+    if get_origin(hint) in (IO, PathLike):
+        return False
+    return not isinstance(hint, type) or hint in PLAIN or is_typeddict(hint)
 
 
 def _members(kind: Any) -> st.SearchStrategy[dict[str, Any]]:
@@ -87,6 +95,14 @@ _rest = {
 requests: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"model": st.just("m"), "messages": st.lists(_message, min_size=1, max_size=4)}, optional=_rest
 )
+
+
+def asked(kind: Any, **must: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy for the requests that a type describes, with a few of their members."""
+    hints = get_type_hints(kind, include_extras=True)
+    rest = {name: of(hint) for name, hint in hints.items() if name not in {*must, "model", "stream"}}
+    names = st.frozensets(st.sampled_from(sorted(rest)), max_size=4)
+    return names.flatmap(lambda kept: st.fixed_dictionaries(must | {name: rest[name] for name in sorted(kept)}))
 
 
 def few(body: dict[str, Any], kept: frozenset[str]) -> dict[str, Any]:

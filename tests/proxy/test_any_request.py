@@ -4,14 +4,20 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import orjson
 import pytest
+from anthropic.types.message_create_params import MessageCreateParamsNonStreaming as MessageParams
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
+from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming as ResponseParams
+from typing_extensions import get_type_hints
 
+from proxy.dialects.base import Dialect
+from proxy.dialects.messages import Messages
+from proxy.dialects.responses import Responses
 from proxy.errors import GatewayError
 from proxy.providers.stub import Words
 from proxy.transport import Outbound
@@ -74,13 +80,13 @@ class Asked:
     gw: Bench
     provider: Answering
 
-    def __call__(self, body: dict[str, Any]) -> GatewayError | bytes:
-        return self.runner.run(self._ask(chats.raw(body)))
+    def __call__(self, body: dict[str, Any], dialect: Dialect | None = None) -> GatewayError | bytes:
+        return self.runner.run(self._ask(chats.raw(body), dialect))
 
-    async def _ask(self, raw: bytes) -> GatewayError | bytes:
+    async def _ask(self, raw: bytes, dialect: Dialect | None) -> GatewayError | bytes:
         self.provider.heard.clear()
         try:
-            reply = await self.gw.ask(raw)
+            reply = await self.gw.ask(raw, dialect=dialect)
             said = await read(reply) if reply.stream is not None else reply.body
         except GatewayError as error:
             said = error  # type: ignore[assignment]
@@ -134,6 +140,31 @@ def test_any_request_with_all_its_members_is_too(asked: Asked, body: dict[str, A
     said = asked(body | {"model": "m0"})
     if isinstance(said, GatewayError):
         assert (said.status, bool(said.param) or said.code in OF_THE_BODY) == (400, True), said.message
+
+
+_MESSAGES, _INPUT = (get_type_hints(kind, include_extras=True) for kind in (MessageParams, ResponseParams))
+turn = chats.of(get_args(get_args(_MESSAGES["messages"])[0])[0])
+OTHERS: dict[str, tuple[Dialect, st.SearchStrategy[dict[str, Any]]]] = {
+    "messages": (
+        Messages(),
+        chats.asked(MessageParams, messages=st.lists(turn, min_size=1, max_size=4), max_tokens=st.integers(1, 9999)),
+    ),
+    "responses": (Responses(), chats.asked(ResponseParams, input=chats.of(_INPUT["input"]))),
+}
+
+
+@settings(thorough, max_examples=100)
+@given(data=st.data())
+@pytest.mark.parametrize("surface", OTHERS)
+def test_any_request_of_another_api_is_sent_on_or_refused(asked: Asked, surface: str, data: st.DataObject) -> None:
+    dialect, requests = OTHERS[surface]
+    model = f"m{data.draw(st.integers(0, len(SERVED[asked.kind]) - 1))}"
+    said = asked(data.draw(requests) | {"model": model}, dialect)
+    if isinstance(said, GatewayError):
+        assert said.status == 400, said.message
+        assert said.param or said.code in OF_THE_BODY, said.message
+    else:
+        assert json.loads(said)
 
 
 PARTS = ["text", "image_url", "input_audio", "file", "refusal", "function", "custom", "json_schema", "allowed_tools"]
