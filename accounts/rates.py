@@ -10,6 +10,8 @@ from operator import attrgetter
 
 MILLION = 1_000_000
 STANDARD = ""  # the service tier of a call for which no other was asked or told
+BATCH = "batch"
+BATCH_SUM = "batch-sum"  # of many answers together: their prompts were small, however many tokens they are in sum
 THOUSAND = 1000  # factors of service tiers are per mille
 Amounts = Mapping[str, int]  # nano-USD per million, by unit class
 
@@ -57,6 +59,7 @@ def compiled(
     for name, service in services.items():
         own = scales if service.amounts is None else _scales({**amounts, **service.amounts}, service.tiers)
         steps[name] = _steps(units, rate_of, own, service.per_mille)
+    steps[BATCH_SUM] = steps.get(BATCH, steps[STANDARD])[-1:]
     return steps
 
 

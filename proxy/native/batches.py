@@ -1,7 +1,8 @@
 """Batches of OpenAI's API: billed once, when an answer shows for the first time that one is over and what it used.
 
 A batch has a record of its own, under an id that follows from the batch's: whoever looks again, in whichever process,
-writes the same id, and the ledger keeps the first. Whose key sees it first pays, with the batch's prices.
+writes the same id, and the ledger keeps the first. Whose key sees it first pays, with the batch's prices. What the
+provider tells is the sum over all answers, so none of it is priced as a long prompt.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from accounts.ledger.entry import Attempt
+from accounts.rates import BATCH_SUM
 from proxy import settle
 from proxy.call import Call
 from proxy.native.usage import reported
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from proxy.gateway import Gateway
 
 OVER = frozenset({"completed", "expired", "cancelled"})
-TIER = "batch"
 REMEMBERED = 4096
 
 
@@ -65,7 +66,7 @@ def _settle(gateway: "Gateway", call: Call, provider: Provider, batch: Mapping[s
         status="settled",
         http_status=200,
         cost_status="free" if provider.free else "none",
-        service_tier=TIER,
+        service_tier=BATCH_SUM,
     )
     made.entry.attempts.append(attempt)
     made.entry.model_asked, made.entry.route = model, call.entry.route

@@ -94,3 +94,10 @@ def test_a_price_for_time_prices_nothing_that_has_none() -> None:
     assert charged(price, Usage(input=9, seconds=3)).cost_nano == 15_000
     by_kind = Price(1, "", "openai", "whisper-1", 0.0, {"input": 0, "seconds": 5 * USD})
     assert charged(by_kind, Usage(input=9)).cost_nano == 0
+
+
+def test_the_sum_of_a_batch_is_no_long_prompt() -> None:
+    usage = Usage(input=300_000, output=1000)
+    assert cost_nano(usage, sonnet(), "batch-sum") == (300_000 * 3000 + 1000 * 15_000) // 2
+    plain = Price(1, "", "", "m", 0.0, {"input": USD}, (Tier(10, {"input": 2 * USD}),))
+    assert cost_nano(Usage(input=100), plain, "batch-sum") == 100_000

@@ -6,13 +6,20 @@ from typing import Any
 import pytest
 
 from accounts.prices import Book, Price
-from accounts.rates import Service
+from accounts.rates import Service, Tier
 from tests.proxy.native.harness import Passer, passing
 
 USED = {"input_tokens": 100, "input_tokens_details": {"cached_tokens": 40}, "output_tokens": 10, "total_tokens": 110}
 DONE = {"id": "batch_1", "object": "batch", "status": "completed", "model": "gpt-x", "created_at": 7, "usage": USED}
 PRICE = Price(
-    5, "", "openai", "gpt-x", 0.0, {"input": 4 * 10**9, "output": 8 * 10**9}, services={"batch": Service(500)}
+    5,
+    "",
+    "openai",
+    "gpt-x",
+    0.0,
+    {"input": 4 * 10**9, "output": 8 * 10**9},
+    (Tier(50, {"input": 9 * 10**9}),),
+    {"batch": Service(500)},
 )
 ONE, ALL = "/openai/v1/batches/batch_1", "/openai/v1/batches"
 
@@ -38,9 +45,9 @@ async def test_a_batch_is_billed_once_however_often_it_is_looked_at(tmp_path: Pa
         first, second = await batches(call)
         assert (first.client_request_id, second.client_request_id) == ("batch_1", "batch_2")
         attempt = first.attempts[0]
-        assert (attempt.model, attempt.service_tier, attempt.price_id) == ("gpt-x", "batch", 5)
+        assert (attempt.model, attempt.service_tier, attempt.price_id) == ("gpt-x", "batch-sum", 5)
         assert attempt.usage == {"input": 60, "cached_input": 40, "output": 10}
-        # Half of 4 USD and 8 USD a million.
+        # Half of 4 USD and 8 USD a million: many prompts together are no long prompt.
         assert first.cost_nano == 100 * 2000 + 10 * 4000
         assert first.cost_status == "priced" and first.status == "settled" and len(first.id) == 36
         looked = [row for row in await call.bench.rows() if row.surface != "batch"]
