@@ -11,6 +11,7 @@ from tests.server.client import until
 
 STREAMS = 200  # catalogue U-26, issue "must hold"
 WORD = b'data: {"id":"x","choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}]}\n\n'
+PLAIN = b'{"choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3}}'
 END = (
     b'data: {"id":"x","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
     b'data: {"id":"x","choices":[],"usage":{"prompt_tokens":12,"completion_tokens":3}}\n\n'
@@ -35,9 +36,9 @@ def test_u26_live_streams_survive_edit_switching_off_and_deletion_of_their_route
             yield 1.0
         yield END
 
-    stand.mock.script("held", lambda hit: Answer(chunks=words()))
+    stand.mock.script("held", lambda hit: Answer(chunks=words()) if hit.stream else Answer(body=PLAIN))
     publish(stand, "{name: live, cache_ttl: 0, targets: [{provider: mock, model: held}]}")
-    until(lambda: stand.call(body=stand.ask("mock/ok")).status == 200, bool)
+    until(lambda: stand.call(body=stand.ask("live")).status == 200, bool)
     ask = stand.ask("live") | {"stream": True}
     with ExitStack() as opened:
         callers = []
