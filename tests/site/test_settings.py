@@ -26,6 +26,7 @@ def qlite(command: str, folder: Path, **settings: str) -> "subprocess.CompletedP
         "QLITE_TIME_ZONE=Mars/Olympus",
         "QLITE_LOG_LEVEL=LOUD",
         "QLITE_JOURNAL_SYNC=perhaps",
+        "QLITE_ROUTING_APPROVAL=on",
         "QLITE_PUBLIC_URL=qlite.example.com",
         "QLITE_SCRIPT_NAME=qlite",
         "QLITE_DEBUG=maybe",
