@@ -20,7 +20,7 @@ _JOINED_BYTES = 64 * 1024
 # While we do not read from a client (it has ended its side, or sent too far ahead) no event tells that it has gone.
 # After this time, and then ever less often, it gets an interim response, which a client can read (RFC 9110 section
 # 15.2) and a closed socket resets.
-PROBE_SECONDS = 0.3
+PROBE_SECONDS = 0.15
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 # After so many parts of an answer the others get their turn, however fast the reader and however busy the app.
 PARTS_IN_A_ROW = 64
