@@ -82,7 +82,7 @@ class Channel:
         front.channels.add(self)
         front.idle.start(self, front.loop.time())
         limit = front.config.max_connections
-        if limit and len(front.channels) > limit:
+        if limit and len(front.channels) + len(front.connections) > limit:
             self.refuse(refusals.overloaded())
 
     def dataReceived(self, data: bytes) -> None:

@@ -70,6 +70,7 @@ class HardenedServer(Server):  # type: ignore[misc]
         self.turn = Turn(self.loop)
         self.date = response.date_line(time.time())
         self.channels: set[Channel] = set()
+        self.connections: dict[Any, dict[str, Any]] = {}  # the WebSockets, as Daphne keeps them
         self.exchanges: set[Exchange] = set()
         self.small_body = min(EARLY_BYTES, config.max_request_bytes)
         self.idle = Deadlines(config.idle_seconds, Channel.idle_too_long)

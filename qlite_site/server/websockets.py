@@ -31,7 +31,6 @@ class WebSockets:
 
     def __init__(self, front: "HardenedServer") -> None:
         self._front = front
-        front.connections = {}
         # The client's part of the handshake is over before we come in: how long the app may take is known by `abandon`.
         front.websocket_connect_timeout = front.config.abandon_seconds
         front.ws_factory = self._factory = WebSocketFactory(front, server="")

@@ -169,3 +169,11 @@ def test_it_notices_that_a_client_has_left_which_is_not_read_from(mine: Running)
             client.send(frame(b"x" * 2**20, kind=0x82))
     client.socket.close()
     assert mine.until(lambda told: told["events"])["events"] == ["hangup"]
+
+
+def test_they_count_as_connections(start) -> None:  # type: ignore[no-untyped-def]
+    mine = start(websockets=True, max_connections=2)
+    clients = [upgrade(mine, "/x")[0] for _ in range(2)]
+    assert mine.get("/").status == 503
+    clients[0].socket.close()
+    assert until(lambda: mine.get("/").status, lambda status: status == 200)
