@@ -9,6 +9,7 @@ import os
 import random
 import secrets
 import signal
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -40,9 +41,10 @@ since = datetime(2025, 1, 1, tzinfo=UTC)
 Price.objects.create(provider="mock", model="ok", effective_from=since, input=0, output=100_000_000_000_000)
 Price.objects.create(provider="mock", model="*", effective_from=since, input=0, output=1_000_000_000_000)
 keys = {}
-for name in ("one", "two", "three", "four"):
+for name in ("one", "two", "three", "four", "rich", "cold"):
     team = Team.objects.create(name=name)
-    Budget.objects.create(team=team, window="month", amount_nano=1_000_000_000)
+    amount = 1_000_000_000 * (1000 if name == "rich" else 1)
+    Budget.objects.create(team=team, window="month", amount_nano=amount)
     keys[name] = make_key(team, name)[1].text
 print(json.dumps(keys))
 """
@@ -222,6 +224,26 @@ def test_what_a_killed_process_had_reserved_is_free_after_its_restart(place: Any
     assert (found["reserved"], found["spent"]) == (0, 0)  # the prompt costs nothing, and no answer was whole
     outcomes = asyncio.run(crowd(stand, "three", 335, users=8, models=("small-ok",), max_tokens=3))
     assert statuses(outcomes) == {200: 333, 429: 2}
+
+
+def test_with_the_database_away_the_lease_serves_and_without_one_it_is_503(place: Any) -> None:
+    stand, home, _ = place
+    if home.workers > 1:
+        pytest.skip("the server of PostgreSQL is not ours to stop")
+    small: dict[str, Any] = {"users": 2, "models": ("small-ok",), "max_tokens": 3}
+    assert statuses(asyncio.run(crowd(stand, "rich", 4, **small))) == {200: 4}
+    lock = sqlite3.connect(home.folder / "qlite.sqlite3", isolation_level=None)
+    try:
+        lock.execute("BEGIN EXCLUSIVE")
+        assert statuses(asyncio.run(crowd(stand, "rich", 20, **small))) == {200: 20}
+        refused = asyncio.run(crowd(stand, "cold", 2, **small))
+    finally:
+        lock.close()
+    assert statuses(refused) == {503: 2}
+    assert [json.loads(body)["error"]["code"] for _, _, body in refused] == ["budget_unavailable"] * 2
+    assert refused[0][1]["retry-after"] == "1"
+    time.sleep(6)  # SQLite's busy timeout, in which the housekeeper may be waiting
+    assert statuses(asyncio.run(crowd(stand, "cold", 2, **small))) == {200: 2}
 
 
 def test_b7_a_change_is_in_force_within_a_second_in_every_worker(place: Any) -> None:

@@ -163,6 +163,25 @@ def call(line: str) -> httpx.Response:
     return httpx.post(words[1], headers=headers, content=words[-1])
 
 
+def test_an_approver_sets_a_budget_and_sees_when_it_begins_anew(seen: Watched) -> None:
+    page = seen.page
+    seen.sign_in("oda", "/keys/")
+    page.click("text=chat widget")
+    page.click("text=Set it")
+    page.fill("#id_amount", "lots")
+    page.click("button:has-text('Set the budget')")
+    assert "is not an amount" in page.inner_text("main")
+    assert [text for text in seen.trouble if "400" not in text] == []  # the browser reports the refusal itself
+    seen.trouble.clear()
+    page.fill("#id_amount", "12.5")
+    page.click("button:has-text('Set the budget')")
+    assert "The budget of chat widget is set" in page.inner_text("body")
+    row = page.locator("#budgets tbody tr", has_text="key chat widget")
+    first = (datetime.now(UTC).replace(day=1) + timedelta(days=32)).replace(day=1)
+    assert "of $12.50" in row.inner_text()
+    assert f"1 {first:%b %Y}, 00:00" in row.inner_text()
+
+
 def test_it_draws_the_chart_and_follows_the_filters_without_loading_the_page_again(seen: Watched) -> None:
     page = seen.page
     today = datetime.now(UTC).date()
