@@ -32,6 +32,7 @@ class ImportForm(forms.Form):
         label="or paste it here",
         required=False,
         strip=False,
+        max_length=MOST,
         widget=forms.Textarea(attrs={"rows": 14, "spellcheck": "false", "class": "ql-code"}),
     )
     replace = forms.BooleanField(label="Remove what it does not mention", required=False)
