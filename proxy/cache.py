@@ -50,6 +50,7 @@ class Entry:
     pinned: bool = False
     hits: int = 0
     form: str = CHAT
+    ignored: tuple[str, ...] = ()  # hints that were left out when it was asked, which is told again
 
     @property
     def size(self) -> int:

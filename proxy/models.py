@@ -25,6 +25,7 @@ class CacheEntry(models.Model):
     kind = text(32)
     served_model = text(200)
     form = models.CharField("form", max_length=8, default="chat", help_text="What the answer is, see proxy/cache.py.")
+    ignored = models.TextField(blank=True, default="", editable=False)  # names of hints, one a line
     answer = models.TextField(blank=True, default="", help_text="JSON, or the events of a stream.")
     transcript = models.BinaryField(null=True, editable=False)  # the raw stream, until it is assembled into `answer`
     usage = models.JSONField(default=dict, blank=True, help_text="Units by class, as in the ledger.")

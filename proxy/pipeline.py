@@ -159,6 +159,7 @@ class ExactCache:
             answer=reply.body if form in {caching.CHAT, caching.BODY} else transcript,
             transcript=transcript if form == caching.CHAT else b"",
             form=form,
+            ignored=reply.ignored,
             rename=call.asked.model if transcript and call.match.route.answer_as_asked else "",
         )
         self._cache.put(entry)
@@ -181,6 +182,7 @@ class ExactCache:
         reply = Reply(
             found.provider, f"{found.provider}/{found.served_model}", cache="HIT", tokens_saved=entry.tokens_saved
         )
+        reply.ignored = found.ignored
         if not call.asked.stream:
             reply.body = answer
         elif call.dialect is None or found.form == caching.CHAT:

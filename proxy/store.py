@@ -100,7 +100,21 @@ class Writer:
 
 # Rows by the hundred each second: a model instance and bulk_create cost five times as much CPU as this statement.
 COLUMNS = (
-    *("key", "team", "model", "route", "provider", "kind", "served_model", "form", "answer", "usage", "free", "bytes"),
+    *(
+        "key",
+        "team",
+        "model",
+        "route",
+        "provider",
+        "kind",
+        "served_model",
+        "form",
+        "ignored",
+        "answer",
+        "usage",
+        "free",
+        "bytes",
+    ),
     *("created_at", "expires_at", "pinned", "origin", "updated_at", "hits", "note", "purged"),
 )
 CHANGED = "SELECT 1 FROM proxy_cacheentry WHERE updated_at > %s AND origin <> %s LIMIT 1"
@@ -123,6 +137,7 @@ def values_of(entry: Entry, *, origin: str, now: datetime) -> tuple[Any, ...]:
         entry.kind,
         entry.served_model[:200],
         entry.form,
+        "\n".join(entry.ignored).replace("\0", ""),
         # JSON writes NUL as an escape. PostgreSQL refuses a text that has one in spite of that.
         entry.answer.decode("utf-8", "replace").replace("\0", ""),
         orjson.dumps(entry.usage.as_dict()).decode(),
@@ -155,6 +170,7 @@ def entry_of(row: CacheEntry) -> Entry:
         expires_at=row.expires_at.timestamp(),
         answer=row.answer.encode() if row.form in {EVENTS, CHUNKS} else _compact(row.answer),
         form=row.form,
+        ignored=tuple(row.ignored.splitlines()),
         pinned=row.pinned,
     )
 

@@ -148,14 +148,24 @@ def test_an_entry_of_any_form_comes_back_as_it_was_written(form: str, kept: byte
     names: dict[str, Any] = dict.fromkeys(("team", "model", "route", "provider", "kind", "served_model"), "x")
     usage = Usage(input=3, searches=1)
     cache.put(
-        Entry("a" * 64, usage=usage, free=False, created_at=now, expires_at=now + 60, answer=kept, form=form, **names)
+        Entry(
+            "a" * 64,
+            usage=usage,
+            free=False,
+            created_at=now,
+            expires_at=now + 60,
+            answer=kept,
+            form=form,
+            ignored=("top_k", "seed"),
+            **names,
+        )
     )
     store.Writer(cache, origin="one").write(10)
     other = Cache(1_000_000, default_ttl=60)
     store.Writer(other, origin="two").read()
     found = other.get("a" * 64, now)
     assert found is not None
-    assert (found.answer, found.form, found.usage) == (kept, form, usage)
+    assert (found.answer, found.form, found.usage, found.ignored) == (kept, form, usage, ("top_k", "seed"))
 
 
 def test_a_streams_events_stay_as_they_are_and_a_plain_answer_stays_an_object(ops: Client) -> None:

@@ -196,3 +196,12 @@ async def test_providers_own_apis_are_not_kept(tmp_path: Path, surface: Surface)
         gw.mock.script("*", surface.wire.answer(BILLS[id(surface.wire)][0], stream=False))
         seen = [(await ask(gw, surface, stream=False)).headers["x-cache"] for _ in range(2)]
     assert (seen, len(gw.mock.hits)) == (["BYPASS", "BYPASS"], 2)
+
+
+async def test_what_was_left_out_of_a_request_is_told_again(tmp_path: Path) -> None:
+    surface = found("openai", "/v1/messages")
+    async with caching(tmp_path, "openai") as gw:
+        gw.mock.script("*", surface.wire.answer(BILLS[id(surface.wire)][0], stream=False))
+        first, again = [await gw(surface.path, surface.body | {"top_k": 5}) for _ in range(2)]
+    assert again.headers["x-cache"] == "HIT"
+    assert again.headers["x-qlite-ignored"] == first.headers["x-qlite-ignored"] == "top_k"
