@@ -22,7 +22,6 @@ from routing.store.breakers import Exchange
 BATCH = 40  # rows moved at once
 BATCHES = 200  # moved in one turn at most
 REST = 0.003  # seconds
-STEPS = 20  # of a repricing in one turn
 CACHE_WRITES = 200  # new answers written down a second; what comes beyond that is kept in memory alone
 RELOAD_SECONDS = 60.0  # tables whose rows may change are read again after this long, changed or not
 
@@ -55,7 +54,7 @@ def chores(gateway: Gateway, held: leases.Leases, post: Post) -> list[Chore]:
         Chore("writing cache entries", lambda: _write_cache(gateway, writer), every=1.0, at_exit=True),
         Chore("keeping the books", kept.turn, every=1.0),
         Chore("showing how the books stand", lambda: _show_books(gateway), every=30.0),
-        Chore("repricing", _reprice, every=1.0),
+        Chore("repricing", lambda: _reprice(gateway), every=1.0),
         Chore("removing expired cache entries", writer.expire, every=60.0),
         Chore("noting when keys were used", lambda: _note_use(gateway), every=10.0, at_exit=True),
     ]
@@ -141,15 +140,10 @@ def _show_books(gateway: Gateway) -> None:
     counters.verified_at.set(found.verified_at)
 
 
-def _reprice() -> None:
-    """Go on with what somebody asked for, a step at a time."""
-    if (id := reprice.unfinished()) is None:
-        return
-    price = pricing(prices.load_book())
-    for _ in range(STEPS):
-        if not reprice.step(id, price):
-            return
-        time.sleep(REST)
+def _reprice(gateway: Gateway) -> bool:
+    """Do a step of what somebody asked for. Returns whether there is more."""
+    id = reprice.unfinished()
+    return id is not None and reprice.step(id, pricing(gateway.book))
 
 
 def _write_cache(gateway: Gateway, writer: cached.Writer) -> None:

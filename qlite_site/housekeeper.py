@@ -18,7 +18,10 @@ POLITENESS = 4
 
 @dataclass(slots=True)
 class Chore:
-    """Something to do every `every` seconds. One that fails is logged, and tried again at its next turn."""
+    """Something to do every `every` seconds; work that returns True goes on in the next round, after all others.
+
+    One that fails is logged, and tried again at its next turn.
+    """
 
     name: str
     work: Callable[[], object]
@@ -76,7 +79,8 @@ class Housekeeper:
     def _do(self, chore: Chore) -> None:
         chore.due = time.monotonic() + chore.every
         try:
-            chore.work()
+            if chore.work() is True:
+                chore.due = 0.0
         except Exception as error:
             # A database that is away fails every second: the first time with all details, then in one line.
             log.warning("%s failed: %s", chore.name, error, exc_info=None if chore.failing else error)

@@ -25,26 +25,28 @@ NAMED = 20
 class Books:
     """What one process does of it. `turn` goes on for some pieces of a few milliseconds, with a rest after each."""
 
-    def __init__(self, holder: str, *, keep_days: int, rest: Callable[[], None], pieces: int = 20) -> None:
+    def __init__(self, holder: str, *, keep_days: int, rest: Callable[[], None], pieces: int = 4) -> None:
         self._holder, self._keep_days, self._rest, self._pieces = holder, keep_days, rest, pieces
         self._work: Iterator[Any] | None = None
         self._next_look = datetime.min.replace(tzinfo=timezone.get_default_timezone())
 
-    def turn(self) -> None:
+    def turn(self) -> bool:
+        """Returns whether there is more to do at once."""
         now = timezone.now()
         if self._work is None:
             if now < self._next_look:
-                return
+                return False
             self._next_look = now + LOOK
             self._work = plan(now, self._keep_days)
         if not hold("books", self._holder, now):
             self._work, self._next_look = None, now + LEASE
-            return
+            return False
         try:
             self._on(self._work)
         except BaseException:
             self._work = None  # begun anew next time
             raise
+        return self._work is not None
 
     def _on(self, work: Iterator[Any]) -> None:
         for _ in range(self._pieces):

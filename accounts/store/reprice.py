@@ -17,7 +17,7 @@ from accounts.prices import Book
 from accounts.store.prices import load_book
 from accounts.store.reckon import MONEY, Reckoned, book, reckon
 
-STEP = 200  # records looked at in one transaction
+STEP = 40  # records looked at in one transaction
 MODELS = 200  # told apart in a preview
 OTHERS = "others"
 TURN = 0.01  # seconds
