@@ -75,6 +75,7 @@ class Breaker:
     polite: bool = False
     forced: bool = False
     probe_since: float | None = None
+    told_until: float = 0.0  # `until` as other processes know it
     guests: int = 0  # calls under way although it is open
 
     def state(self, now: float) -> State:

@@ -169,7 +169,8 @@ class Health:
         breaker = self._breakers.get(name) or self._new(name, now)
         breaker.polite, breaker.reason = True, "the provider asked us to wait"
         breaker.until = max(breaker.until, now + wait)
-        if wait >= SHORT_WAIT:
+        # Each refusal of a busy provider moves the end a little; that is no news either.
+        if breaker.until - max(breaker.told_until, now) >= SHORT_WAIT:
             self._tell(name, breaker, now)
 
     def _new(self, name: str, now: float) -> Breaker:
@@ -187,6 +188,7 @@ class Health:
             self._tell(name, breaker, now)
 
     def _tell(self, name: str, breaker: Breaker, now: float) -> None:
+        breaker.told_until = breaker.until
         change = _told(name, breaker, now)
         self.changes.append(change)
         self._on_change(change)

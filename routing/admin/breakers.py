@@ -60,9 +60,10 @@ class BreakerAdmin(ModelAdmin):
     def now(self, breaker: Breaker) -> str:
         if breaker.forced:
             return "opened by hand"
-        if breaker.state == "closed":
-            return "closed"
-        return "open" if breaker.until > timezone.now() else "half-open"
+        if breaker.state == "open" and breaker.until > timezone.now():
+            return "open"
+        # A wait that a provider asked for, which never counts as an opening, is simply over.
+        return "half-open" if breaker.state == "open" and breaker.opened else "closed"
 
     @admin.display(description="Why")
     def why(self, breaker: Breaker) -> str:

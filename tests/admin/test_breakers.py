@@ -31,6 +31,13 @@ def test_it_shows_who_is_in_trouble_and_why(ops: Client) -> None:
     assert ">open<" in "".join(page.split())
 
 
+def test_a_wait_that_a_provider_asked_for_is_over_by_itself(ops: Client) -> None:
+    Breaker.objects.create(target="openai/gpt-4o", reason="the provider asked us to wait", opened=0)
+    page = "".join(ops.get(reverse("admin:routing_breaker_changelist")).content.decode().split())
+    assert ">closed<" in page
+    assert ">half-open<" not in page
+
+
 def test_a_hand_opens_a_target_and_another_closes_it(ops: Client) -> None:
     form = {"target": "openai/gpt-4o", "act": "open", "note": "too dear today"}
     ops.post(reverse("admin:routing_breaker_add"), form)

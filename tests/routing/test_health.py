@@ -143,6 +143,15 @@ def test_it_leaves_a_target_alone_for_as_long_as_its_provider_asks(wait: int, re
     assert [each.until - NOW for each in health.changes] == ([rests] if wait > 5 else [])
 
 
+def test_a_busy_provider_is_no_news_each_time_that_it_says_so() -> None:
+    health = Health()
+    for second in range(20):
+        health.failed("p/m", "upstream_rate_limited", NOW + second, wait=30)
+        for _ in range(2):
+            health.succeeded("p/m", NOW + second, began=NOW - 1)
+    assert [each.until - NOW for each in health.changes] == [30, 35, 40, 45]
+
+
 def test_it_tells_what_moved_and_takes_what_others_found_out() -> None:
     here, there = failing(), Health()
     (change,) = here.changes
