@@ -223,6 +223,23 @@ class Spending(RuleBasedStateMachine):
         self.purses[who].settle(reservation, cost)
         self.waiting.append((reservation.accounts[0], cost))
 
+    @precondition(lambda self: self.open)
+    @rule()
+    def void(self) -> None:
+        who, reservation = self.open.pop()
+        self.purses[who].void(reservation)
+
+    @rule(who=st.integers(0, 1))
+    def expire(self, who: int) -> None:
+        self.purses[who].expire(NOON + EXPIRES_SECONDS + 1)
+        self.open = [each for each in self.open if each[0] != who]
+
+    @rule(by=st.integers(-60, 60))
+    def adjust(self, by: int) -> None:
+        change = max(by, -self.ledger)
+        self.ledger += change
+        self.overrun += max(0, change)
+
     @precondition(lambda self: self.waiting)
     @rule()
     def drain(self) -> None:
