@@ -36,6 +36,8 @@ TAKES = {
     ("completions", "chat"): OPENAI_KINDS - {"stub", "groq"},
     ("embeddings", "embeddings"): OPENAI_KINDS - {"stub", "groq"},
 }
+# Every server that resembles OpenAI knows `max_tokens`; the newer name is refused by some and ignored by others.
+OLDER_LENGTH, LENGTH = frozenset({"openai-compatible"}), "max_completion_tokens"
 KNOW_DEVELOPERS, DEVELOPER = frozenset({"openai", "azure-openai"}), "developer"
 _CHAT = OpenAIChat()
 Headers = tuple[tuple[str, str], ...]
@@ -180,13 +182,16 @@ def _likened(chat: Chat, target: Target) -> Chat:
     """Return a translated chat as a provider who speaks OpenAI's dialect takes it.
 
     It goes without what belongs to another provider; thoughts stay for who wants them back. Few but OpenAI know of
-    developers: to others these are the system.
+    developers, and of lengths under their newer name: to others these are the system, and `max_tokens`.
     """
     raw, found = left_out(chat.raw, chat.body, FOREIGN)
     body: Json = orjson.loads(raw) if found else chat.body
     if target.provider.kind not in KNOW_DEVELOPERS and any(each["role"] == DEVELOPER for each in body["messages"]):
         told = [each | {"role": "system"} if each["role"] == DEVELOPER else each for each in body["messages"]]
         raw = orjson.dumps(body := body | {"messages": told})
+    if target.provider.kind in OLDER_LENGTH and LENGTH in body:
+        renamed = {"max_tokens" if name == LENGTH else name: value for name, value in body.items()}
+        raw = orjson.dumps(body := renamed)
     return chat if raw is chat.raw else Chat(raw, body, chat.model, chat.stream, chat.wants_usage)
 
 

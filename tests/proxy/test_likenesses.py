@@ -1,6 +1,7 @@
 """Servers that merely resemble OpenAI, for callers of other dialects: nothing that they say is lost or mixed up."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,19 @@ async def asked(folder: Path, surface: str, answer: Answer, *, stream: bool) -> 
             return orjson.loads(reply.body)
         events = [sse.data_of(event) for event in sse.events(await read(reply))]
         return [json.loads(data) for data in events if data]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("openai", "max_completion_tokens"), ("openai-compatible", "max_tokens")])
+async def test_a_length_has_the_name_that_the_server_knows(tmp_path: Path, kind: str, name: str) -> None:
+    dialect, body = ASKS["messages"]
+    raw = orjson.dumps(body)
+    async with (
+        MockServer() as mock,
+        bench(tmp_path, [route("m", (replace(provider(mock.base_url), kind=kind), "up"))]) as gw,
+    ):
+        await gw.gateway.serve(gw.receive(size=len(raw), dialect=dialect), raw)
+        lengths = {key: value for key, value in mock.hits[0].json.items() if key.startswith("max_")}
+    assert lengths == {name: 9}
 
 
 def plain(message: dict[str, Any], reason: str = "stop") -> Answer:
