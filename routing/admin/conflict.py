@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 
 from routing import store
 from routing.admin.base import ModelAdmin
+from routing.admin.trust import refuse_provider
 from routing.diff import by_label
 from routing.document import Entry
 from routing.grouped import grouped
@@ -78,6 +79,8 @@ class ConflictPages(ModelAdmin):
         if chosen["theirs"] != state_of(subject):
             return self._both_shown(request, row, chosen["theirs"], chosen["entry"], chosen["why"])
         try:
+            if isinstance(subject, Provider):
+                refuse_provider(request, chosen["theirs"]["entry"], chosen["entry"])
             with transaction.atomic():
                 store.put(subject, chosen["entry"])
                 self.log_change(request, subject, "Changed on top of somebody else's change")

@@ -1,7 +1,6 @@
 """The routing table as YAML in the admin: out as a file, in after a look at what it would change."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import messages
@@ -15,15 +14,14 @@ from django.views.decorators.csrf import csrf_protect
 from routing import exchange, store
 from routing.admin.draft import DraftPages
 from routing.admin.publishing import tell
+from routing.admin.trust import refuse_beyond
 from routing.checks import ERROR
 from routing.diff import changes
-from routing.document import Document, DocumentError, Entry
-from routing.grouped import grouped, words
+from routing.document import Document, DocumentError
+from routing.grouped import grouped
 
 SALT = "routing.import"
 MOST = 4 * 1024 * 1024  # bytes of a file
-# As in the provider's form: where a call may go, and whose secret goes with it.
-SUPERUSER_FIELDS = ("allow_private", "allow_insecure", "forward_authorization")
 
 
 class ImportForm(forms.Form):
@@ -96,7 +94,7 @@ class ExchangePages(DraftPages):
 
     def _shown(self, request: HttpRequest, table: Document, replace: bool, note: str) -> HttpResponse:
         before, after = store.tried(table, replace=replace)
-        _refuse_beyond(request, before, after)
+        refuse_beyond(request, before, after)
         found = store.findings(after)
         held = {"for": request.user.pk, "table": table, "replace": replace, "note": note, "seen": store.version()}
         context = {
@@ -119,7 +117,7 @@ class ExchangePages(DraftPages):
         if held["seen"] != store.version():
             messages.warning(request, "Somebody changed the routing table since you opened this page. Look again.")
             return self._shown(request, table, replace, held["note"])
-        _refuse_beyond(request, *store.tried(table, replace=replace))
+        refuse_beyond(request, *store.tried(table, replace=replace))
         before = store.latest()
         kept = store.take(table, request.user.get_username(), note, replace=replace, seen=held["seen"])
         tell(request, kept, before)
@@ -137,40 +135,3 @@ def _table_in(text: str) -> Document:
             "enter it on the provider's own page, or name a variable"
         )
     return reading.document
-
-
-def _refuse_beyond(request: HttpRequest, before: Document, after: Document) -> None:
-    """Refuse what the person could not do in a provider's form. Raises RoutingRefused."""
-    known: dict[str, Entry] = {entry["name"]: entry for entry in before["providers"]}
-    root = request.user.is_superuser
-    for entry in after["providers"]:
-        was = known.get(entry["name"])
-        if not root:
-            _refuse_trust(entry, was)
-        if was is not None and _would_leak(was, entry, root):
-            raise store.RoutingRefused(
-                f"provider {entry['name']}: its credential belongs to the old address; change that on its own page"
-            )
-
-
-def _would_leak(was: Entry, now: Entry, root: bool) -> bool:
-    """Whether a credential that this person cannot read would be sent to another host than before."""
-    there, then = was["credential"], now["credential"]
-    return bool(there and then) and ("stored" in then or not root) and _moved(was, now)
-
-
-def _refuse_trust(entry: Entry, was: Entry | None) -> None:
-    for field in SUPERUSER_FIELDS:
-        if entry[field] != (was[field] if was is not None else False):
-            raise store.RoutingRefused(f"provider {entry['name']}: only a superuser may change {words(field)}")
-    variable, before = ((each or {}).get("credential") or {} for each in (entry, was))
-    if variable.get("env", "") not in ("", before.get("env", "")):
-        raise store.RoutingRefused(f"provider {entry['name']}: only a superuser may name a variable as its credential")
-    trusted = was is not None and any(was[field] for field in SUPERUSER_FIELDS)
-    if was is not None and trusted and entry["base_url"] != was["base_url"]:
-        raise store.RoutingRefused(f"provider {entry['name']}: only a superuser may change its address")
-
-
-def _moved(was: Entry, now: Entry) -> bool:
-    one, other = (urlsplit(each["base_url"]) for each in (was, now))
-    return (one.scheme, one.netloc.lower()) != (other.scheme, other.netloc.lower())

@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_protect
 from routing import store
 from routing.admin.exchange import ExchangePages
 from routing.admin.publishing import said
+from routing.admin.trust import refuse_beyond
 from routing.diff import changes
 from routing.grouped import grouped
 from routing.models import Revision
@@ -99,6 +100,7 @@ class RevisionAdmin(ExchangePages):
         return self.page(request, "restore", f"Restore revision {revision.number}", context)
 
     def _restored(self, request: HttpRequest, revision: Revision) -> HttpResponse:
+        refuse_beyond(request, *store.tried(store.document_of(revision), replace=True))
         published = store.restore(revision, request.user.get_username())
         self.log_change(request, published, f"Restored revision {revision.number}")
         messages.success(request, said(request, published))

@@ -1,7 +1,7 @@
 """The routing table between the database and plain values: draft, publish, undo, load."""
 
 from routing.store.checks import ask_prices, findings
-from routing.store.credentials import check_credentials, rotate_credentials
+from routing.store.credentials import check_credentials, moved, rotate_credentials
 from routing.store.entries import differences, entry_of, last_edit, put, stamp
 from routing.store.review import (
     DraftMoved,
@@ -65,6 +65,7 @@ __all__ = [
     "load_snapshot",
     "mark",
     "may_publish",
+    "moved",
     "named",
     "notes",
     "numbered",

@@ -3,11 +3,12 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.utils import timezone
 
-from routing.document import Document
+from routing.document import Document, Entry
 from routing.fields import Sealed, SecretUnreadable
 from routing.models import LiveCredential, Provider
 
@@ -91,6 +92,12 @@ def take_back(table: Document) -> None:
             Provider.objects.filter(name=name).update(
                 credential=sealed, credential_env=variable, credential_changed_at=timezone.now()
             )
+
+
+def moved(was: Entry, now: Entry) -> bool:
+    """Say whether a provider is at another host than before."""
+    one, other = (urlsplit(each["base_url"]) for each in (was, now))
+    return (one.scheme, one.netloc.lower()) != (other.scheme, other.netloc.lower())
 
 
 def _unreadable(rows: Mapping[str, Held]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from routing.diff import Change
 from routing.document import Document
 from routing.merge import merged
 from routing.models import DraftEdit, Publication, Revision
+from routing.readers import STORED
 from routing.store import credentials
 from routing.store.checks import findings
 from routing.store.revisions import (
@@ -234,9 +235,12 @@ def _go_live(waiting: Publication) -> Publication:
     if clashes:
         return _over(waiting, Publication.State.FAILED, f"Not published: {'; '.join(clashes)} meanwhile")
     before = draft()
+    there = _unmoved(before, table)
+    if gone := sorted(_led_elsewhere(serving, table) - there):
+        outcome = f"Not published: the credential that was entered for the new address of {', '.join(gone)} is gone"
+        return _over(waiting, Publication.State.FAILED, outcome)
     _let_rows_follow(serving, before, table)
-    moved = {entry["name"] for entry in before["providers"]} - _unmoved(before, table)
-    credentials.put_live(table, keep=moved)
+    credentials.put_live(table, keep={entry["name"] for entry in before["providers"]} - there)
     waiting.revision = freeze(table, waiting.author, waiting.note, editors=waiting.editors)
     DraftEdit.objects.filter(pk__lte=waiting.last_edit).delete()
     DraftEdit.objects.update(pending=len(waiting_changes()))
@@ -254,6 +258,13 @@ def _unmoved(rows: Document, table: Document) -> set[str]:
     """Providers that the draft has at the address they serve from: only their new credentials may go there."""
     there = {entry["name"]: entry["base_url"] for entry in table["providers"]}
     return {entry["name"] for entry in rows["providers"] if there.get(entry["name"]) == entry["base_url"]}
+
+
+def _led_elsewhere(serving: Document, table: Document) -> set[str]:
+    """Providers whose stored credential would go to another host than it serves now."""
+    known = {entry["name"]: entry for entry in serving["providers"] if entry["credential"]}
+    stored = [entry for entry in table["providers"] if entry["credential"] == STORED and entry["name"] in known]
+    return {entry["name"] for entry in stored if credentials.moved(known[entry["name"]], entry)}
 
 
 def _over(waiting: Publication, state: Publication.State, outcome: str) -> Publication:

@@ -177,6 +177,31 @@ def test_it_restores_an_earlier_revision_after_showing_what_changes(root: Client
     assert revisions()[-1].restored_from == first
 
 
+def test_it_restores_no_address_for_a_credential_that_was_not_entered_for_it(root: Client) -> None:
+    root.post(reverse("admin:routing_provider_add"), provider_form(credential=SECRET))
+    address = reverse("admin:routing_provider_change", args=[Provider.objects.get().pk])
+    root.post(address, provider_form(base_url="https://elsewhere.example.com/v1", credential="entered-again-1234"))
+    moved = revisions()[-1]
+    root.post(address, provider_form(credential=SECRET))
+    page = restored(root, reverse("admin:routing_revision_restore", args=[moved.number]))
+    assert "its credential belongs to the old address" in page
+    mock = Provider.objects.get()
+    assert (mock.base_url, mock.credential) == ("https://llm.example.com/v1", SECRET)
+
+
+def test_only_a_superuser_restores_what_only_a_superuser_may_set(root: Client) -> None:
+    root.post(reverse("admin:routing_provider_add"), provider_form(allow_private="on"))
+    trusting = revisions()[-1]
+    address = reverse("admin:routing_provider_change", args=[Provider.objects.get().pk])
+    root.post(address, provider_form())
+    ops = rows.signed_in(rows.person("olga", "ops"))
+    undo = reverse("admin:routing_revision_restore", args=[trusting.number])
+    assert "only a superuser may change allow private" in restored(ops, undo)
+    assert not Provider.objects.get().allow_private
+    restored(root, undo)
+    assert Provider.objects.get().allow_private
+
+
 def test_it_restores_only_on_post_with_a_token_and_for_those_who_publish(root: Client) -> None:
     root.post(reverse("admin:routing_provider_add"), provider_form())
     address = reverse("admin:routing_revision_restore", args=[revisions()[0].number])

@@ -158,6 +158,18 @@ def test_it_minds_providers_and_their_credentials(olga: Client, otto: Client) ->
     assert (one.note, one.base_url, one.credential) == ("mine", "https://llm.example.com/v2", "sk-of-otto-1234")
 
 
+def test_it_takes_no_credential_to_an_address_that_it_was_not_entered_for(olga: Client, otto: Client) -> None:
+    one = Provider.objects.get(name="one")
+    stale = opened(olga, one, base_url="https://elsewhere.example.com/v1", credential="sk-of-olga-1234")
+    otto.post(address(one), opened(otto, one, credential="sk-of-otto-1234"))
+    answer = olga.post(address(one), stale)
+    for choice in ("mine", "both"):
+        page = olga.post(answer.context["action"], {"apply": answer.context[f"apply_{choice}"]}, follow=True)
+        assert "its credential belongs to the old address" in page.content.decode()
+        one.refresh_from_db()
+        assert (one.base_url, one.credential) == ("https://llm.example.com/v1", "sk-of-otto-1234")
+
+
 def test_it_shows_the_form_again_where_that_has_errors(olga: Client, otto: Client) -> None:
     stale = opened(olga, route(), name="two words")
     otto.post(address(route()), opened(otto, route(), description="theirs"))

@@ -221,6 +221,20 @@ def test_it_lets_the_rows_follow_a_publication_whose_draft_was_discarded() -> No
     assert sentences() == []
 
 
+def test_it_takes_no_credential_to_an_address_that_it_was_not_entered_for() -> None:
+    row = Provider.objects.get()
+    row.credential, row.base_url = "sk-of-olga", "https://elsewhere.example/v1"
+    row.save()
+    store.save("olga")
+    waits = store.schedule("olga", "", timezone.now() + timedelta(minutes=5), seen=store.version(), confirmed=True)
+    store.discard("olga", seen=store.version())
+    failed = store.publish_due(waits.due)
+    assert failed is not None and failed.state == "failed"
+    assert "the credential that was entered for the new address of box is gone" in failed.outcome
+    box, row = store.load_snapshot({}).providers["box"], Provider.objects.get()
+    assert (box.base_url, box.secret, row.base_url, row.credential) == (URL, "sk-old", URL, "sk-old")
+
+
 def test_it_restores_at_once_and_takes_the_draft_along() -> None:
     first = store.latest()
     edit(cache_ttl=60)
