@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import RequestRecord
@@ -15,6 +15,7 @@ from accounts.prices import UNITS, Usage
 from qlite_site.models import Replay
 from qlite_site.simulate import tables
 from qlite_site.simulate.replay import Recorded, Tally, replay
+from routing import store
 from routing.decide import Request
 from routing.snapshot import compile
 
@@ -24,6 +25,7 @@ log = logging.getLogger("qlite.replay")
 PIECE = 40  # requests
 REST = 0.003  # seconds
 NOTED_EACH = 0.25  # seconds between two looks at the row
+AT_ONCE = 2  # in all processes
 SILENT = timedelta(seconds=20)  # a run that says nothing for so long died with its process
 FIELDS = ("id", "model_asked", "team", "stream", "tags", *UNITS)
 
@@ -31,17 +33,27 @@ FIELDS = ("id", "model_asked", "team", "stream", "tags", *UNITS)
 def start(author: str, window: timedelta, size: int) -> Replay:
     """Freeze both tables, begin in the background, and return the row to watch. Raises RoutingRefused."""
     now = timezone.now()
-    run = Replay.objects.create(
-        author=author,
-        since=now - window,
-        until=now,
-        size=size,
-        serving=tables.serving_document(),
-        draft=tables.draft_document(),
-        beat_at=now,
-    )
+    with transaction.atomic():
+        store.wait_for_other_publishers()  # who would else start one between our look and our row
+        refuse_more()
+        run = Replay.objects.create(
+            author=author,
+            since=now - window,
+            until=now,
+            size=size,
+            serving=tables.serving_document(),
+            draft=tables.draft_document(),
+            beat_at=now,
+        )
     threading.Thread(target=_work, args=(run.pk,), name=f"replay-{run.pk}", daemon=True).start()
     return run
+
+
+def refuse_more() -> None:
+    """Raise RoutingRefused where as many run as may: each takes its share of a process that serves calls."""
+    alive = Replay.objects.filter(state=Replay.State.RUNNING, beat_at__gte=timezone.now() - SILENT)
+    if alive.count() >= AT_ONCE:
+        raise store.RoutingRefused(f"{AT_ONCE} replays run already: wait for one to end, or cancel it")
 
 
 def cancel(run: Replay) -> None:

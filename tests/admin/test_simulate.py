@@ -172,6 +172,20 @@ def test_a_replay_whose_process_died_is_called_failed() -> None:
     assert "The process that ran it has ended." in page
 
 
+def test_only_so_many_replays_run_at_once() -> None:
+    published()
+    client = signed_in(root())
+    running = [run_now() for _ in range(runs.AT_ONCE)]
+    Replay.objects.update(state=Replay.State.RUNNING, beat_at=timezone.now())
+    asked = {"window": "1", "size": 1000}
+    page = client.post(reverse("replays"), asked, follow=True).content.decode()
+    assert "replays run already" in page and Replay.objects.count() == len(running)
+    Replay.objects.filter(pk=running[0].pk).update(beat_at=timezone.now() - timedelta(minutes=1))  # its process died
+    runs.refuse_more()
+    Replay.objects.update(beat_at=timezone.now(), state=Replay.State.CANCELLED)
+    runs.refuse_more()
+
+
 def test_who_may_not_see_the_routing_table_sees_none_of_it() -> None:
     published()
     client = signed_in(person("lea", "team-lead"))
