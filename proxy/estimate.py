@@ -7,6 +7,7 @@ that it has kept) cannot be known before.
 """
 
 import re
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from accounts.prices import REQUESTS, UNITS, Book, Usage
@@ -32,6 +33,7 @@ SECOND_BYTES = 1000  # of speech, however well it is compressed
 SOUND_BYTES_PER_TOKEN = 8  # of base64; it is far more in truth
 SMALL = 16_384  # bytes: bodies up to here are not searched for pictures
 PICTURES = ("/9j/", "iVBORw0KGgo", "R0lGOD", "data:image/")
+MEDIA = frozenset({"url", "image_url", "data", "file_data", "image"})  # where pictures and sounds stand; text does not
 SOUNDS = ("UklGR", "SUQz", "//", "T2dnUw", "ZkxhQ", "data:audio/")
 MAX_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample")
 _ELSEWHERE = re.compile(
@@ -49,6 +51,7 @@ IMAGE_IN, IMAGE_OUT = _places("image_input"), _places("image_output")
 AUDIO_IN, AUDIO_OUT = _places("audio_input"), _places("audio_output")
 SECONDS = UNITS.index("seconds")
 LONGEST = 1800  # seconds of a call whose provider has no limit of its own, where time has a price
+LONGEST_NUMBER = 40  # characters
 Rates = tuple[tuple[int, ...], tuple[int, ...], tuple[str, ...]]
 Priced = tuple[list[Target], int]
 
@@ -125,8 +128,8 @@ def prompt_bound(call: "Call") -> int:
     if len(raw) <= SMALL:
         return len(raw) + fetched
     saved = 0
-    for text in _strings(call.asked.body):
-        if len(text) > SMALL // 4:
+    for name, text in _strings(call.asked.body):
+        if len(text) > SMALL // 4 and name in MEDIA and text.isascii() and " " not in text:
             saved += len(text) - _media(text)
     return len(raw) - saved + fetched
 
@@ -154,7 +157,7 @@ def _own_units(call: "Call") -> list[Usage]:
     if operation is None or not operation.per_request:
         return [Usage(input=size)]
     if operation.makes == "image_output":
-        count = _whole(call.asked.body.get("n")) or 1
+        count = max(1, _whole(call.asked.body.get("n")))
         return [Usage(requests=count), Usage(input=size, image_output=count * IMAGE_TOKENS)]
     if operation.makes == "audio_output":
         return [Usage(requests=1), Usage(input=size, audio_output=size * SPOKEN_TOKENS)]
@@ -177,9 +180,8 @@ def _is_free(target: Target) -> bool:
 
 def _output(body: dict[str, Any], kind: str) -> int:
     """Tokens of one answer: the caller's own limit, in whichever dialect, or the default."""
-    config = body.get("generationConfig", body.get("generation_config"))
     said = [_whole(body.get(name)) for name in MAX_NAMES]
-    if isinstance(config, dict):
+    for config in _configs(body):
         said += [_whole(config.get("maxOutputTokens")), _whole(config.get("max_output_tokens"))]
     given = max(said)
     return min(given, MOST_OUTPUT) if given else DEFAULT_OUTPUT_OF.get(kind, DEFAULT_OUTPUT)
@@ -187,17 +189,30 @@ def _output(body: dict[str, Any], kind: str) -> int:
 
 def _choices(body: dict[str, Any]) -> int:
     """How many answers are made: choices of each prompt."""
-    config = body.get("generationConfig", body.get("generation_config"))
     choices = [1, _whole(body.get("n")), _whole(body.get("best_of"))]
-    if isinstance(config, dict):
+    for config in _configs(body):
         choices += [_whole(config.get("candidateCount")), _whole(config.get("candidate_count"))]
     prompts = body.get("prompt")
     many = len(prompts) if isinstance(prompts, list) and prompts and not isinstance(prompts[0], int) else 1
     return max(choices) * many
 
 
+def _configs(body: dict[str, Any]) -> "Iterable[dict[str, Any]]":
+    """Return where Gemini's callers say such things: under either name."""
+    found = (body.get(name) for name in ("generationConfig", "generation_config"))
+    return (each for each in found if isinstance(each, dict))
+
+
 def _whole(value: Any) -> int:
-    return value if type(value) is int and value > 0 else 0
+    """Return a positive number, rounded up; 0 for anything else. Lax servers also take text for one, so we do."""
+    if type(value) is int:
+        return max(0, value)
+    if type(value) is not float and not (type(value) is str and len(value) < LONGEST_NUMBER):
+        return 0
+    try:
+        return max(0, ceil(float(value)))
+    except (ValueError, OverflowError):  # no number, or none that is finite
+        return 0
 
 
 def _media(text: str) -> int:
@@ -209,13 +224,14 @@ def _media(text: str) -> int:
     return len(text)
 
 
-def _strings(value: Any) -> "Iterable[str]":
-    left = [value]
+def _strings(value: Any) -> "Iterable[tuple[str, str]]":
+    """Yield every text with the name under which it stands."""
+    left = [("", value)]
     while left:
-        each = left.pop()
+        name, each = left.pop()
         if isinstance(each, str):
-            yield each
+            yield name, each
         elif isinstance(each, dict):
-            left.extend(each.values())
+            left.extend(each.items())
         elif isinstance(each, list):
-            left.extend(each)
+            left.extend((name, one) for one in each)

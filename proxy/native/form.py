@@ -38,7 +38,7 @@ def fields(raw: bytes, content_type: str) -> dict[str, Field]:
         if raw[place : place + 2] != b"\r\n" or head < 0 or end < head:
             raise _unreadable()
         name = _name(raw[place:head])
-        if name in found and name in {"model", "stream"}:
+        if name in found and name in {"model", "stream", "n"}:
             raise BadRequest(f"The field {name!r} appears twice.", code="duplicate_key", param=name)
         found[name] = Field(head + 4, max(end, head + 4))
         place = end + 2

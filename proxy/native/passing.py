@@ -46,13 +46,14 @@ class Passing:
     _raw: bytes = b""
     _body: Json = field(default_factory=dict)
     _place: Field | None = None  # of the model in a form
+    _told: Json = field(default_factory=dict)  # of a form: how many are asked for
 
     def admit(self, call: "Call", raw: bytes, snapshot: Snapshot) -> None:
         """Read what is asked and find who may serve it. Raises BadRequest, ModelNotFound, NotAllowed or NotFound."""
         self._raw = raw
         address.check_path(self.path)
         model, stream = self._read(raw)
-        call.asked = Asked(raw, self._body, model, stream, operation="pass")
+        call.asked = Asked(raw, self._body or self._told, model, stream, operation="pass")
         call.entry.stream = stream
         call.entry.model_asked = (model or f"{self.method} {self.path}")[:200]
         if not (self._body and self.operation.known):
@@ -114,9 +115,10 @@ class Passing:
         found = form.fields(raw, self.content_type)
         self._place = found.get("model")
         texts: dict[str, str] = {}
-        for name in ("model", "stream"):
+        for name in ("model", "stream", "n"):
             if (place := found.get(name)) is not None:
                 texts[name] = raw[place.start : min(place.end, place.start + 1000)].decode("utf-8", "replace").strip()
+        self._told = {"n": texts["n"]} if "n" in texts else {}
         return texts.get("model", "") or self.default_model, texts.get("stream", "").lower() == "true"
 
     def _renamed(self, raw: bytes, model: str) -> bytes:

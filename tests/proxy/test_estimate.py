@@ -15,7 +15,7 @@ from proxy.dialects.base import Asked
 from proxy.errors import ModelUnpriced
 from proxy.native import operations
 from proxy.native.passing import Passing
-from routing.snapshot import Match, Provider, Route, Target
+from routing.snapshot import Match, Provider, Route, Target, build
 from tests.proxy.harness import GRANT
 
 IN, OUT = 1_000, 2_000  # nano-USD a token
@@ -57,9 +57,12 @@ def size(body: dict[str, Any]) -> int:
         ({"max_tokens": 10, "best_of": 4, "n": 2}, 40),
         ({"max_tokens": 10, "prompt": ["a", "b", "c"]}, 30),
         ({"max_tokens": 10, "prompt": [1, 2, 3]}, 10),
+        ({"max_tokens": 1e5, "n": "3"}, 300_000),  # servers that are lax take these for numbers
+        ({"max_tokens": "nan", "n": True}, estimate.DEFAULT_OUTPUT),
+        ({"generationConfig": {}, "generation_config": {"maxOutputTokens": 60, "candidateCount": 2}}, 120),
         ({}, estimate.DEFAULT_OUTPUT),
         ({"max_tokens": 10**9}, estimate.MOST_OUTPUT),
-        ({"max_tokens": True, "n": "3"}, estimate.DEFAULT_OUTPUT),
+        ({"max_tokens": True, "n": "three"}, estimate.DEFAULT_OUTPUT),
     ],
 )
 def test_the_answer_is_what_the_caller_allows(said: dict[str, Any], output: int) -> None:
@@ -141,6 +144,34 @@ def test_pictures_and_sounds_count_less_than_their_letters_and_fetched_ones_more
     assert bound == size(body) - len(picture) - len(sound) + estimate.PICTURE_TOKENS + len(sound) // 8
     body = {"messages": [{"content": [{"type": "image_url", "image_url": {"url": "https://x.example/1.png"}}]}]}
     assert estimate.prompt_bound(call(body, target())) >= estimate.PICTURE_TOKENS
+
+
+@pytest.mark.parametrize(
+    "text", ["// a comment\n" + "text " * 20_000, "/9j/" + "text" * 20_000, "SUQz" + "多" * 20_000]
+)
+@pytest.mark.parametrize("name", ["text", "content", "data"])
+def test_text_that_begins_like_a_picture_or_a_sound_is_text(text: str, name: str) -> None:
+    if name == "data" and text.startswith("/9j/"):
+        return  # there it is what it seems
+    body = {"model": "m", "messages": [{"content": [{name: text}]}]}
+    assert estimate.prompt_bound(call(body, target())) == size(body)
+
+
+def test_the_pictures_that_a_form_asks_for_are_counted() -> None:
+    fields = "".join(
+        f'--x\r\ncontent-disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in (("model", "m"), ("n", 4))
+    )
+    form = Passing(
+        kinds=frozenset({"openai"}),
+        operation=operations.find("openai", "POST", "images/edits"),
+        method="POST",
+        path="images/edits",
+        content_type="multipart/form-data; boundary=x",
+    )
+    made = call({"model": "m"}, target(), passing=form)
+    form.admit(made, f"{fields}--x--\r\n".encode(), build(1, [Route("m", (target(),))], []))
+    price = Price(1, "", "", "m", 0.0, {"requests": 40_000_000 * 10**6})
+    assert estimate.most(Book((price,)), made, made.match.targets, NOW)[1] == 160_000_000
 
 
 @settings(deadline=None)
