@@ -5,6 +5,7 @@ counted only decides how a wrong key is answered.
 """
 
 from math import ceil
+from socket import AF_INET6, inet_pton
 
 WINDOW_SECONDS = 10.0
 ADDRESSES = 4096  # remembered; the one that began longest ago goes first
@@ -34,4 +35,9 @@ class Guesses:
 
 def _network(address: str) -> str:
     """Return what stands for the address: of IPv6 the first half, since whoever has one address has them all."""
-    return ":".join(address.split(":")[:4]) if address.count(":") > 3 and "." not in address else address
+    if ":" not in address or "." in address:
+        return address
+    try:
+        return inet_pton(AF_INET6, address.partition("%")[0])[:8].hex()
+    except OSError:
+        return address

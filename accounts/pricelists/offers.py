@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from accounts.rates import Amounts, Service, Tier
@@ -57,7 +57,7 @@ def per_million(value: Any, times: int) -> int:
         raise NoAmount(f"{value!r} is no decimal amount")
     try:
         amount = Decimal(value) * times * NANO
-    except (InvalidOperation, TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         raise NoAmount(f"{str(value)[:40]!r} is no amount in USD") from None
     if not (amount.is_finite() and 0 <= amount <= LARGEST):
         raise NoAmount(f"{str(value)[:40]} is below zero or beyond all measure")

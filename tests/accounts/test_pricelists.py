@@ -145,7 +145,9 @@ def test_it_says_what_is_no_list(text: str) -> None:
         pricelists.read(text)
 
 
-@pytest.mark.parametrize("value", [0.1, True, "NaN", "Infinity", "-1", "1,5", "1e30", None, [], "0.0000000005"])
+@pytest.mark.parametrize(
+    "value", [0.1, True, "NaN", "Infinity", "-1", "1,5", "1e30", "9e999999", None, [], "0.0000000005"]
+)
 def test_it_takes_no_amount_that_is_none(value: Any) -> None:
     with pytest.raises(NoAmount):
         per_million(value, 1)

@@ -29,6 +29,8 @@ def test_a_network_of_ipv6_is_one_sender() -> None:
     assert guesses.wrong("2001:db8:1:2::5", 1.0) == 0
     assert guesses.wrong("2001:db8:1:2:7::9", 1.0) > 0
     assert guesses.wrong("2001:db8:1:3::5", 1.0) == 0
+    assert guesses.wrong("2001:db8::a:1:2:3", 1.0) == 0
+    assert guesses.wrong("2001:db8::b:4:5:6", 1.0) > 0  # four noughts are left out of both, so it is one network
     assert guesses.wrong("::ffff:1.2.3.4", 1.0) == guesses.wrong("::ffff:1.2.3.5", 1.0) == 0
 
 
