@@ -32,8 +32,13 @@ demo: install ## Add two demo teams and 30 days of invented traffic
 	@$(BIN)/qlite setup
 	@$(BIN)/qlite demo
 
-test: install-dev ## Run the tests (SQLite; DATABASE_URL=postgres://... for PostgreSQL)
+test: install-dev ## Run the tests (SQLite; DATABASE_URL=postgres://... for PostgreSQL; ARGS="tests/x" for some)
+ifeq ($(ARGS),)
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile -m "not alone"
+	@$(BIN)/python -m pytest -q -m alone
+else
 	@$(BIN)/python -m pytest $(ARGS)
+endif
 
 check: install-dev ## Format, lint, types, missing migrations, Django's checks, architecture
 	@$(BIN)/ruff format --check .

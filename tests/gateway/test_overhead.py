@@ -75,6 +75,7 @@ async def overheads_of_one(ways: Ways, ask: Ask, count: int) -> list[float]:
     return found
 
 
+@pytest.mark.alone
 class TestProxyOverhead:
     @pytest.mark.parametrize("ask", [Ask(AT_ONCE), Ask(AT_ONCE, stream=True)], ids=["plain", "stream"])
     def test_it_adds_less_than_10_ms_to_one_call_after_another(self, ways: Ways, ask: Ask) -> None:
