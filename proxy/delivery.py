@@ -127,14 +127,19 @@ class Delivery:
     def _tell_complete(self) -> None:
         if self._relay.seen_bytes > self._relay.kept_bytes:
             self._tell_failure()  # too long to be kept whole
-        elif self.reply is not None:
-            for listener in self.reply.on_complete:
-                listener(self.reply, self._relay.kept)
+        elif (reply := self._let_go()) is not None:
+            for listener in reply.on_complete:
+                listener(reply, self._relay.kept)
 
     def _tell_failure(self) -> None:
-        if self.reply is not None:
-            for listener in self.reply.on_failure:
+        if (reply := self._let_go()) is not None:
+            for listener in reply.on_failure:
                 listener()
+
+    def _let_go(self) -> Reply | None:
+        """Part with the reply, which knows this stream too: whoever goes in circles waits for the garbage collector."""
+        reply, self.reply = self.reply, None
+        return reply
 
 
 def cost_text(cost_nano: int | None) -> str:

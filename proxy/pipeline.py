@@ -112,7 +112,7 @@ class ExactCache:
         flight: asyncio.Future[caching.Entry | None] = asyncio.get_running_loop().create_future()
         leads = self._cache.flights.setdefault(key, flight) is flight
 
-        def land(entry: caching.Entry | None) -> None:
+        def land(entry: "caching.Entry | None") -> None:
             if leads and not flight.done():
                 self._cache.flights.pop(key, None)
                 flight.set_result(entry)

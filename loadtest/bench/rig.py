@@ -164,7 +164,7 @@ class Home:
 
     def budgeted_key(self) -> str:
         """Return a key of another team, which has a hard budget that is never reached."""
-        key = self.run("createkey", "--team", "bench-budget", "--name", "bench", "--quiet")
+        key = self.run("createkey", "--team", "bench-budget", "--create-team", "--name", "bench", "--quiet")
         self.run("shell", "-v", "0", "-c", BUDGET)
         return key
 
