@@ -160,11 +160,11 @@ class Home:
         table = self.folder / "bench.yaml"
         table.write_text(PROVIDERS.format(port=mock_port, models=", ".join(models)))
         self.run("import", str(table))
-        return self.run("createkey", "--team", "bench", "--create-team", "--name", "bench", "--quiet")
+        return self.run("createkey", "--team", "bench", "--name", "bench", "--quiet")
 
     def budgeted_key(self) -> str:
         """Return a key of another team, which has a hard budget that is never reached."""
-        key = self.run("createkey", "--team", "bench-budget", "--create-team", "--name", "bench", "--quiet")
+        key = self.run("createkey", "--team", "bench-budget", "--name", "bench", "--quiet")
         self.run("shell", "-v", "0", "-c", BUDGET)
         return key
 

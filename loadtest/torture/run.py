@@ -189,7 +189,7 @@ def furnish(home: Home, mock_port: int, models: Sequence[str] = MODELS) -> str:
     plain = "".join(f"\n  - {{name: {name}, targets: [{{provider: mock, model: {name}}}]}}" for name in models)
     table.write_text(TABLE.format(port=mock_port, nobody=free_port(), plain=plain))
     home.run("import", str(table))
-    key = home.run("createkey", "--team", "torture", "--create-team", "--name", "torture", "--quiet")
+    key = home.run("createkey", "--team", "torture", "--name", "torture", "--quiet")
     home.run("shell", "-v", "0", "-c", BUDGET)
     return key
 

@@ -17,8 +17,9 @@ class Command(BaseCommand):
     help = "Make an API key for a team and print it, once. A running gateway accepts it within a second."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--team", required=True, help="The team's short name.")
-        parser.add_argument("--create-team", action="store_true", help="Make the team where there is none.")
+        parser.add_argument(
+            "--team", required=True, help="The team's short name; made where there is none, which is said."
+        )
         parser.add_argument("--name", required=True, help="What the key is called in lists and reports.")
         parser.add_argument("--models", default="", help="What it may use: names, or patterns with one *, by comma.")
         parser.add_argument("--expires", type=moment, help="A date or time, such as 2027-01-31 or 2027-01-31T12:00Z.")
@@ -26,7 +27,7 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *, team: str, name: str, models: str, quiet: bool, **options: Any) -> None:
-        row, made = self._team(team, create=options["create_team"])
+        row = self._team(team)
         wanted = [word for word in (part.strip() for part in models.split(",")) if word]
         for model in wanted:
             if model.count("*") > 1:
@@ -35,23 +36,21 @@ class Command(BaseCommand):
         if quiet:
             self.stdout.write(minted.text)
             return
-        if made:
-            self.stdout.write(f"There was no team {row.name}: made it.")
         self.stdout.write(f"Key {key.label} of team {row.name}. Copy it now, it is not shown again:\n\n{minted.text}\n")
 
-    def _team(self, name: str, *, create: bool) -> tuple[Team, bool]:
+    def _team(self, name: str) -> Team:
         known = Team.objects.filter(name=name).first()
         if known is not None:
-            return known, False
-        if not create:
-            raise CommandError(f"There is no team {name!r}.{_alike(name)} Say --create-team to make it.")
+            return known
+        alike = _alike(name)
         team = Team(name=name)
         try:
             team.full_clean()
         except ValidationError as error:
             raise CommandError(f"{name!r} cannot be a team's name: {' '.join(error.messages)}") from error
         team.save()
-        return team, True
+        self.stderr.write(f"There was no team {name}: made it.{alike}")  # where --quiet does not swallow it
+        return team
 
 
 def _alike(name: str) -> str:
