@@ -81,7 +81,7 @@ def test_it_sends_all_to_a_client_that_ended_its_own_side(mine: Running) -> None
 
 def test_it_asks_a_client_that_ended_its_own_side_whether_it_is_there(mine: Running) -> None:
     with mine.connect() as client:
-        client.ask("GET", "/waiting?pause=800")
+        client.ask("GET", "/waiting?pause=500")
         client.socket.shutdown(socket.SHUT_WR)
         assert client.head() == (100, [])
         assert client.answer().json() == {"late": True}
