@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lock() {
-    uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+    uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras --no-header --no-annotate \
         --quiet --upgrade "${@:2}" pyproject.toml -o "requirements/$1.txt"
 }
 lock base --extra build --extra postgres --extra redis
