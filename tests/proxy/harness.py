@@ -128,6 +128,8 @@ async def bench(
     finally:
         await gateway.upstream.aclose()
         gateway.journal.close()
+        for left in folder.glob("*.journal"):  # megabytes each, and a module may open hundreds in one folder
+            left.unlink()
 
 
 def other(grant: Grant = GRANT, **fields: Any) -> Grant:
