@@ -1,6 +1,8 @@
 """What Linux says about processes and the machine: CPU time, memory, load, time stolen by the host."""
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,20 @@ def cpu_seconds(pids: list[int]) -> float:
     """User and system time of these processes and of their children that have been waited for."""
     # Fields 14 to 17 of proc(5), counted from the state, which is field 3.
     return sum(sum(int(field) for field in _stat(pid)[11:15]) for pid in pids) * TICK_SECONDS
+
+
+def talking(pid: int, port: int) -> int:
+    """How many callers are connected to this process at `port`."""
+    lines = [line.split() for line in (PROC / "net/tcp").read_text().splitlines()[1:]]
+    # Fields of /proc/net/tcp: local address, remote address, state (01: established), and the inode as the tenth.
+    callers = {line[9] for line in lines if line[3] == "01" and line[1].endswith(f":{port:04X}")}
+    return len(callers & set(_sockets(pid)))
+
+
+def _sockets(pid: int) -> Iterator[str]:
+    for link in (PROC / str(pid) / "fd").glob("*"):
+        with suppress(OSError):  # closed meanwhile
+            yield str(link.readlink()).removeprefix("socket:[").removesuffix("]")
 
 
 def _stat(pid: int) -> list[str]:

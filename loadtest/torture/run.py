@@ -114,7 +114,7 @@ async def _kill_workers(made: Rig, home: Home, outcome: Outcome, kills: int, say
     chance = random.Random(outcome.crowd.seed)
     server = await _start(made, home, outcome)
     for number in range(1, kills + 1):
-        victim = await kill_one(server, chance)
+        victim = await kill_one(server, home.port, chance)
         outcome.kills += 1
         outcome.adoptions.append(await adopted(home, victim))
         say(f"kill {number}: {len(outcome.crowd.told)} whole answers, {outcome.crowd.broken} broken off")

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from loadtest.bench.rig import Home, Server
-from loadtest.procfs import age_seconds, children
+from loadtest.procfs import age_seconds, children, talking
 
 # The parent gives up where workers die as soon as they are started, so none is killed that is younger than this.
 YOUNGEST_SECONDS = 5.5
@@ -16,14 +16,18 @@ PAUSE_SECONDS = (0.2, 1.5)
 ORPHAN_SECONDS = 10.0
 
 
-async def kill_one(server: Server, chance: random.Random) -> int:
-    """Kill a worker of the server's after a random pause, and return its process id."""
+async def kill_one(server: Server, port: int, chance: random.Random) -> int:
+    """Kill a worker that somebody is connected to, after a random pause, and return its process id."""
     await asyncio.sleep(chance.uniform(*PAUSE_SECONDS))
-    while not (old := [pid for pid in children(server.process.pid) if age_seconds(pid) > YOUNGEST_SECONDS]):
+    while not (busy := _busy(server.process.pid, port)):
         await asyncio.sleep(0.1)
-    victim = chance.choice(old)
+    victim = chance.choice(busy)
     os.kill(victim, signal.SIGKILL)
     return victim
+
+
+def _busy(parent: int, port: int) -> list[int]:
+    return [pid for pid in children(parent) if age_seconds(pid) > YOUNGEST_SECONDS and talking(pid, port)]
 
 
 async def adopted(home: Home, victim: int) -> float:

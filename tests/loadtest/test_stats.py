@@ -2,6 +2,7 @@
 
 import math
 import os
+import socket
 
 import pytest
 
@@ -76,3 +77,13 @@ def test_it_reads_durations(text: str, value: float) -> None:
 def test_it_refuses_a_number_without_its_unit() -> None:
     with pytest.raises(Exception, match="is not a duration"):
         seconds("50")
+
+
+def test_it_counts_who_is_connected_to_a_process() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        assert procfs.talking(os.getpid(), port) == 0
+        with socket.create_connection(("127.0.0.1", port)), listening.accept()[0]:
+            assert procfs.talking(os.getpid(), port) == 1
+            assert procfs.talking(os.getppid(), port) == 0
+    assert procfs.talking(2**31 - 1, port) == 0
