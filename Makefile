@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+TESTS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run demo test check format bench torture version \
@@ -34,8 +35,8 @@ demo: install ## Add two demo teams and 30 days of invented traffic
 
 test: install-dev ## Run the tests (SQLite; DATABASE_URL=postgres://... for PostgreSQL; ARGS="tests/x" for some)
 ifeq ($(ARGS),)
-	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile -m "not alone"
-	@$(BIN)/python -m pytest -q -m alone
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile -m "not alone" $(TESTS)
+	@$(BIN)/python -m pytest -q -m alone $(TESTS)
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
