@@ -19,6 +19,7 @@ from proxy.errors import (
     UpstreamUnreachable,
 )
 from routing.health import Health
+from routing.probes import Probes
 from routing.snapshot import Target
 
 T = TypeVar("T")
@@ -44,6 +45,7 @@ class Attempts:
     retries: int = 0
     deadline: float = float("inf")
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    probes: Probes = field(default_factory=Probes)
     failures: dict[str, UpstreamError] = field(default_factory=dict)
     _passing: list[Target] = field(default_factory=list)  # failed for a reason that may pass
     _rested: list[Target] = field(default_factory=list)  # not tried, since it is in trouble
@@ -81,6 +83,8 @@ class Attempts:
             return await send(target)
         if entry == "refused":
             raise Resting(target.name)
+        if entry == "probe" and not await self._may_try(name):
+            raise TriedElsewhere(name)
         good = False
         try:
             answer = await send(target)
@@ -89,8 +93,20 @@ class Attempts:
         finally:
             health.leave(name, entry, self.clock(), good=good)
 
+    async def _may_try(self, name: str) -> bool:
+        """Ask whether the half-open target is ours to try: one call of all processes does."""
+        health, ours = self.health, False
+        try:
+            ours = await self.probes.ours(name, health.openings(name))
+        finally:
+            if not ours:
+                health.give_way(name, self.clock())
+        return ours
+
     def _after(self, error: UpstreamError, target: Target, queue: list[Target]) -> list[Target]:
         """Return who is left to be tried after a failure. Raises `error` where nobody is."""
+        if isinstance(error, TriedElsewhere):
+            return [*queue, target]  # as a last resort, like all that rest
         if isinstance(error, Resting):
             self._rested.append(target)
             return queue
@@ -136,6 +152,12 @@ class Attempts:
 
 class Resting(UpstreamError):
     """The target's breaker lets nobody through; it was not called."""
+
+    sent = False
+
+
+class TriedElsewhere(UpstreamError):
+    """Another process has a call under way that finds out how the target is; it was not called."""
 
     sent = False
 

@@ -35,6 +35,7 @@ from proxy.upstream import Upstream, limits_of, without_private
 from proxy.ways import Way
 from routing.decide import order
 from routing.health import Health
+from routing.probes import Probes
 from routing.snapshot import Snapshot, Target
 
 log = logging.getLogger("qlite.gateway")
@@ -60,6 +61,7 @@ class Gateway:
     counters: Counters
     requests: RequestLog
     purse: Purse = field(default_factory=lambda: Purse(lambda: uuid7(time.time())))
+    probes: Probes = field(default_factory=Probes)  # of half-open targets
     chain: Proceed | None = None  # the stages around `dispatch`, see proxy/pipeline.py
     tag_names: frozenset[str] = frozenset()  # tags that are kept on records
     origin: str = ""  # names this process in rows that several processes write
@@ -159,7 +161,8 @@ class Gateway:
             targets = await admission.reserve(self, call, targets)
         if call.match.shadows:
             shadow.cast(self, call)
-        attempts = Attempts(self.health, self.clock, self.draw, call.match.route.retries, call.started + PATIENCE)
+        retries, deadline = call.match.route.retries, call.started + PATIENCE
+        attempts = Attempts(self.health, self.clock, self.draw, retries, deadline, probes=self.probes)
         if (passing := call.passing) is not None:
             return await attempts.first_success(targets, lambda target: passing.attempt(self, call, target))
         return await attempts.first_success(targets, lambda target: self._attempt(call, target))

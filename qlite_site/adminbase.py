@@ -50,6 +50,7 @@ class ChangeList(UnfoldChangeList):  # type: ignore[misc]
 class ModelAdmin(UnfoldModelAdmin):  # type: ignore[misc]
     """No counts beside filters, no search that must read a whole table for one letter."""
 
+    shortest_search = SHORTEST_SEARCH
     list_per_page = 50
     list_max_show_all = 200
     show_facets = ShowFacets.NEVER
@@ -69,15 +70,15 @@ class ModelAdmin(UnfoldModelAdmin):  # type: ignore[misc]
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str
     ) -> tuple[QuerySet[Model], bool]:
-        """Search for 3 to 200 characters. The ORM escapes `%`, `_` and `\\` itself."""
+        """Search for 3 to 200 characters, fewer in a small table. The ORM escapes `%`, `_` and `\\` itself."""
         term = search_term.replace("\0", "").strip()
         if not term:
             return queryset, False
-        if SHORTEST_SEARCH <= len(term) <= LONGEST_SEARCH:
+        if self.shortest_search <= len(term) <= LONGEST_SEARCH:
             found: Any = super().get_search_results(request, queryset, term)
             return found  # type: ignore[no-any-return]
         if "/autocomplete/" not in request.path:
-            messages.warning(request, f"A search needs {SHORTEST_SEARCH} to {LONGEST_SEARCH} characters.")
+            messages.warning(request, f"A search needs {self.shortest_search} to {LONGEST_SEARCH} characters.")
         return queryset.none(), False
 
 

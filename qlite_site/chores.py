@@ -26,7 +26,21 @@ CACHE_WRITES = 200  # new answers written down a second; what comes beyond that 
 RELOAD_SECONDS = 60.0  # tables whose rows may change are read again after this long, changed or not
 
 
-def chores(gateway: Gateway, held: leases.Leases, post: Post) -> list[Chore]:
+def answers(gateway: Gateway, held: leases.Leases, breakers: Exchange) -> Callable[[], None]:
+    """Return what answers the calls that wait: for money of a budget, or whether to try a half-open target."""
+
+    def answer() -> None:
+        try:
+            held.answer()
+        finally:
+            breakers.answer(gateway.probes)
+
+    return answer
+
+
+def chores(
+    gateway: Gateway, held: leases.Leases, breakers: Exchange, post: Post, answer: Callable[[], None]
+) -> list[Chore]:
     """Return what meets the database. The first six judge it and fill the tables, before the first request."""
     known = Reload(marks.of_keys, lambda: _load_keys(gateway))
     book = Reload(marks.of_prices, lambda: _load_prices(gateway), at_least_each=float("inf"))
@@ -42,9 +56,9 @@ def chores(gateway: Gateway, held: leases.Leases, post: Post) -> list[Chore]:
         Chore("loading budgets", limits, every=0.5),
         Chore("noting when the tables were read", lambda: _tables_read(gateway, known, book, table, limits), every=0.5),
         Chore("publishing what was scheduled", lambda: routes.publish_due(), every=0.25),
-        Chore("sharing breakers", Exchange(gateway.health, gateway.origin), every=0.25),
+        Chore("sharing breakers", breakers, every=0.25),
         Chore("reading cache entries", writer.read, every=1.0),
-        Chore("draining the journal", lambda: _drain(gateway, held), every=0.25, at_exit=True),
+        Chore("draining the journal", lambda: _drain(gateway, answer), every=0.25, at_exit=True),
         Chore("keeping leases of budgets", held.keep, every=0.25),
         Chore("giving leases of budgets back", held.leave, every=float("inf"), at_exit=True, due=float("inf")),
         Chore("adopting journals of dead processes", lambda: _adopt(gateway), every=5.0),
@@ -121,11 +135,11 @@ def _tables_read(gateway: Gateway, *tables: Reload) -> None:
     gateway.tables_read_at = min(table.read_at for table in tables)
 
 
-def _drain(gateway: Gateway, held: leases.Leases) -> None:
+def _drain(gateway: Gateway, answer: Callable[[], None]) -> None:
     for _ in range(BATCHES):
         if ledger.drain(gateway.journal, BATCH) < BATCH:
             return
-        held.answer()
+        answer()
         time.sleep(REST)
 
 

@@ -29,12 +29,13 @@ from proxy.shadow import Payer
 from proxy.surfaces import gateway as held
 from proxy.surfaces.access import NO_KEY, key_in, key_of, turned_away
 from proxy.upstream import Timeouts, Upstream
-from qlite_site.chores import chores, local_chores, log_chores, post_chores
+from qlite_site.chores import answers, chores, local_chores, log_chores, post_chores
 from qlite_site.housekeeper import Chore, Housekeeper
 from qlite_site.post import Post
 from qlite_site.server.status import state
 from routing.health import Health
 from routing.snapshot import build
+from routing.store.breakers import Exchange
 
 START_SECONDS = 60.0
 TABLES = 6  # of the database's chores, the first that have to be done
@@ -91,9 +92,11 @@ def start(worker_index: int = 0, *, build: Callable[[], Gateway] | None = None) 
         raise SystemExit(f"qlite cannot start: {error}") from None
     post = Post()
     held_leases = Leases(gateway.purse, gateway.journal, gateway.clock)
-    database = chores(gateway, held_leases, post)
-    keeper = Housekeeper(database, urgent=held_leases.answer)
-    gateway.purse.wake = keeper.call
+    breakers = Exchange(gateway.health, gateway.origin)
+    answer = answers(gateway, held_leases, breakers)
+    database = chores(gateway, held_leases, breakers, post, answer)
+    keeper = Housekeeper(database, urgent=answer)
+    gateway.purse.wake = gateway.probes.wake = keeper.call
     _keepers.extend(
         (
             keeper,

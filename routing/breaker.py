@@ -17,6 +17,7 @@ ERROR_RATE = 0.5
 FIRST_REST = 5.0  # seconds; doubled each time that the call which tries the target fails
 LONGEST_REST = 60.0  # also of what a provider asks us to wait
 PROBE_SECONDS = 60.0  # after that another call may try, whatever became of the first
+ELSEWHERE_SECONDS = 1.0  # before we ask again whether another process still tries it
 LAST_RESORT = 8  # calls at once that a target gets which failed when it was tried, where there is no other
 SHORT_WAIT = 5.0  # a shorter one that a provider asks for is no news for other processes
 # Nothing gets better by trying these again at once.
@@ -77,6 +78,7 @@ class Breaker:
     probe_since: float | None = None
     told_until: float = 0.0  # `until` as other processes know it
     guests: int = 0  # calls under way although it is open
+    elsewhere_until: float = 0.0  # until when we take it that a call of another process tries it
 
     def state(self, now: float) -> State:
         # A clock that was set back must not let it rest for longer.
@@ -104,6 +106,10 @@ class Breaker:
         self.guests += 1
         return "guest"
 
+    def give_way(self, now: float) -> None:
+        """A call of another process tries it: ours, which was about to, does not."""
+        self.probe_since, self.elsewhere_until = None, now + ELSEWHERE_SECONDS
+
     def leave(self, entry: Entry) -> None:
         """The call that `enter` let through is over."""
         if entry == "probe":
@@ -118,6 +124,8 @@ class Breaker:
         self.until = now + min(FIRST_REST * 2 ** (min(self.opened, 8) - 1), LONGEST_REST)
 
     def _probed(self, now: float) -> bool:
+        if now < self.elsewhere_until <= now + ELSEWHERE_SECONDS:
+            return True
         return self.probe_since is not None and 0 <= now - self.probe_since < PROBE_SECONDS
 
 

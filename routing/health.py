@@ -114,6 +114,17 @@ class Health:
         breaker = self._breakers.get(target_name)
         return "free" if breaker is None or breaker.polite else breaker.enter(now)
 
+    def openings(self, target_name: str) -> int:
+        """Return how often in a row the target's breaker has opened."""
+        breaker = self._breakers.get(target_name)
+        return breaker.opened if breaker is not None else 0
+
+    def give_way(self, target_name: str, now: float) -> None:
+        """A call of another process tries the target: the one of ours that `enter` let through does not."""
+        breaker = self._breakers.get(target_name)
+        if breaker is not None:
+            breaker.give_way(now)
+
     def leave(self, target_name: str, entry: Entry, now: float, *, good: bool) -> None:
         """A call that `enter` let through is over; `good` if its answer has come, or has begun."""
         breaker = self._breakers.get(target_name)

@@ -49,6 +49,7 @@ ROLES: dict[str, dict[str, str]] = {
         "accounts.budget": EVERYTHING,
         "accounts.keyrequest": "view change",
         "proxy.cacheentry": "view change delete",
+        "qlite_site.replay": "view add change",  # to change one is to cancel it
         "auth.user": "view",
     },
     "finance": LOOK | {"accounts.price": "view add delete", "accounts.adjustment": "view add"},

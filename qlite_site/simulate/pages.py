@@ -40,9 +40,10 @@ def replays(request: HttpRequest) -> HttpResponse:
     """The latest replays, and the form that starts one."""
     _may_look(request)
     if request.method == "POST":
+        _may(request, "add")
         return _start(request)
     latest = list(Replay.objects.defer("serving", "draft").all()[:LATEST])
-    return _page(request, "replays", "Replays", {"form": ReplayForm(), "runs": latest})
+    return _page(request, "replays", "Replays", {"form": ReplayForm(), "runs": latest, "may": _holds(request, "add")})
 
 
 def replay(request: HttpRequest, pk: int) -> HttpResponse:
@@ -50,12 +51,13 @@ def replay(request: HttpRequest, pk: int) -> HttpResponse:
     _may_look(request)
     run = get_object_or_404(Replay.objects.defer("serving", "draft"), pk=pk)
     runs.settle_silent(run)
-    return _page(request, "replay", f"Replay {run.pk}", {"run": run, **found(run)})
+    return _page(request, "replay", f"Replay {run.pk}", {"run": run, "may": _holds(request, "change"), **found(run)})
 
 
 @require_POST
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     _may_look(request)
+    _may(request, "change")
     runs.cancel(get_object_or_404(Replay, pk=pk))
     return HttpResponseRedirect(reverse("replay", args=[pk]))
 
@@ -111,6 +113,16 @@ def _start(request: HttpRequest) -> HttpResponse:
 def _may_look(request: HttpRequest) -> None:
     if not request.user.has_perm("routing.view_revision"):
         raise PermissionDenied
+
+
+def _may(request: HttpRequest, verb: str) -> None:
+    """A replay takes its share of a process that serves calls: to look is not enough."""
+    if not _holds(request, verb):
+        raise PermissionDenied
+
+
+def _holds(request: HttpRequest, verb: str) -> bool:
+    return bool(request.user.has_perm(f"qlite_site.{verb}_replay"))
 
 
 def _page(request: HttpRequest, name: str, title: str, context: dict[str, Any]) -> HttpResponse:

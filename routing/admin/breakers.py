@@ -53,7 +53,7 @@ class BreakerAdmin(ModelAdmin):
         moment = timezone.now()
         obj.state, obj.forced, obj.opened, obj.origin = ("open" if opened else "closed"), opened, 0, ""
         obj.since = obj.until = obj.changed_at = moment
-        obj.reason, obj.author = "", request.user.get_username()
+        obj.reason, obj.author, obj.prober = "", request.user.get_username(), ""
         super().save_model(request, obj, form, change)
 
     @badge("State", COLOURS, ordering="state")

@@ -96,6 +96,7 @@ class ProviderAdmin(PublishingAdmin):
     list_display = ("name", "kind", "base_url", "credential_state", "billing", "used_by", "state")
     list_filter = ("kind", "enabled", ProviderInTrouble, "free")
     search_fields = ("name", "base_url", "note")
+    shortest_search = 1  # there are few, and a target's row offers them by what is typed
     readonly_fields = ("credential_now", "prices")
     fieldsets = (
         (None, {"fields": ("name", "kind", "base_url", "enabled", "note")}),
@@ -117,7 +118,7 @@ class ProviderAdmin(PublishingAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
-        counted: QuerySet[Any] = rows.annotate(routes=Count("targets__route", distinct=True))
+        counted: QuerySet[Any] = rows.annotate(routes=Count("targets__route", distinct=True)).order_by("name")
         return counted
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:

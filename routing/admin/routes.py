@@ -65,6 +65,7 @@ class TargetInline(TabularInline):
     formset = TargetFormSet
     fields = ("provider", "model", "tier", "weight", "enabled", "terms", "position")
     readonly_fields = ("terms",)
+    autocomplete_fields = ("provider",)
     ordering = ("position", "id")
     ordering_field = "position"
     hide_ordering_field = True
@@ -97,6 +98,7 @@ class TargetAdmin(PublishingAdmin):
     form = TargetForm
     actions = None  # type: ignore[assignment]
     readonly_fields = ("route",)
+    autocomplete_fields = ("provider",)
     fieldsets = (
         (None, {"fields": ("route", ("provider", "model"), ("tier", "weight"), "enabled")}),
         ("Takes only some calls", {"fields": (CONDITIONS[:2], CONDITIONS[2:], ("max_context", "tag"))}),

@@ -30,6 +30,8 @@ class Migration(migrations.Migration):
                 ('note', models.CharField(blank=True, default='', max_length=300)),
                 ('author', models.CharField(blank=True, default='', editable=False, max_length=200, verbose_name='by')),
                 ('origin', models.CharField(blank=True, default='', editable=False, max_length=200)),
+                ('prober', models.CharField(blank=True, default='', editable=False, max_length=200)),
+                ('probed_at', models.DateTimeField(editable=False, null=True)),
                 ('changed_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now, editable=False)),
             ],
             options={

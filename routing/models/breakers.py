@@ -20,6 +20,8 @@ class Breaker(models.Model):
     note = models.CharField(max_length=300, blank=True, default="")
     author = models.CharField("by", max_length=200, blank=True, default="", editable=False)
     origin = models.CharField(max_length=200, blank=True, default="", editable=False)  # the process that moved it
+    prober = models.CharField(max_length=200, blank=True, default="", editable=False)  # the process that tries it
+    probed_at = models.DateTimeField(null=True, editable=False)
     changed_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
 
     class Meta:

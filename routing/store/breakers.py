@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from routing.breaker import PROBE_SECONDS
 from routing.health import Change, Health
 from routing.models import Breaker
+from routing.probes import Ask, Probes
 
 # A plain statement: it is asked four times a second, in the interpreter that the calls need. Several rows, since
 # transactions may commit in another order than their times say.
@@ -39,6 +42,29 @@ class Exchange:
                 self._health.changes.extendleft(reversed(moved))  # told once the database is back
                 raise
         self._take_over()
+
+    def answer(self, probes: Probes) -> None:
+        """Tell the loop whether the half-open targets that it asks for are ours to try.
+
+        Where the database gives no answer they are: each process then goes by what it sees itself.
+        """
+        asks = probes.taken()
+        may: dict[str, bool] = {}
+        try:
+            if asks:
+                self()  # what this process found out is the others' to know first
+            may = {ask.target: self._claimed(ask) for ask in asks}
+        finally:
+            for ask in asks:
+                ask.answer(may.get(ask.target, True))
+
+    def _claimed(self, ask: Ask) -> bool:
+        """Take it upon us to try a target, unless another process does or has by now."""
+        now = timezone.now()
+        free = Q(prober="") | Q(prober=self._origin) | Q(probed_at__lt=now - timedelta(seconds=PROBE_SECONDS))
+        row = Breaker.objects.filter(target=ask.target)
+        as_asked = row.filter(free, state="open", forced=False, opened=ask.opened)
+        return bool(as_asked.update(prober=self._origin, probed_at=now)) or not row.exists()
 
     def _moved(self) -> list[Change]:
         """Take the last word on each breaker that moved."""
@@ -111,4 +137,5 @@ def _columns(change: Change) -> dict[str, object]:
         "opened": change.opened,
         "note": "",
         "author": "",
+        "prober": "",
     }

@@ -79,7 +79,7 @@ def test_a_provider_is_found_routed_tried_published_lost_and_rolled_back(tmp_pat
 
         page.click(f"#result_list >> text={MODEL}")
         page.click("text=Add another Target")
-        page.select_option("#id_targets-1-provider", label="second")
+        browser.choose("targets-1-provider", "second")
         page.fill("#id_targets-1-tier", "1")
         page.click("button[name=_save]")
         page.wait_for_url("**/admin/routing/route/**")

@@ -326,3 +326,13 @@ def test_it_never_changes_or_deletes_a_revision(root: Client) -> None:
     action = {"action": "delete_selected", "_selected_action": [number], "post": "yes"}
     root.post(reverse("admin:routing_revision_changelist"), action)
     assert revisions()[0].note == "provider mock added"
+
+
+def test_a_target_offers_the_providers_that_fit_what_is_typed(root: Client) -> None:
+    made = rows.route("gpt-4o", rows.provider("openai-eu"), rows.provider("lab"))
+    page = root.get(reverse("admin:routing_route_change", args=[made.pk])).content.decode()
+    assert 'data-field-name="provider"' in page and "admin-autocomplete" in page
+    asked = {"app_label": "routing", "model_name": "target", "field_name": "provider"}
+    found = root.get(reverse("admin:autocomplete"), asked | {"term": "op"}).json()["results"]
+    assert [each["text"] for each in found] == ["openai-eu"]
+    assert len(root.get(reverse("admin:autocomplete"), asked).json()["results"]) == 2

@@ -95,7 +95,7 @@ def edit(browser: Browser, provider: str) -> None:
     """Let the route `errand` lead to `provider`, and save."""
     browser.open("/admin/routing/route/?q=errand")
     browser.page.click("#result_list >> text=errand")
-    browser.page.select_option("#id_targets-0-provider", label=provider)
+    browser.choose("targets-0-provider", provider)
     browser.page.click("button[name=_save]")
     browser.page.wait_for_url("**/admin/routing/route/**")
 

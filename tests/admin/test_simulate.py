@@ -164,6 +164,21 @@ def test_a_cancelled_replay_stays_cancelled() -> None:
     assert run.state == "cancelled"
 
 
+def test_who_only_looks_neither_starts_nor_cancels_a_replay() -> None:
+    published()
+    run = run_now()
+    Replay.objects.update(state=Replay.State.RUNNING)
+    viewer, ops = signed_in(person("vera", "viewer")), signed_in(person("olga", "ops"))
+    asked = {"window": "1", "size": 1000}
+    assert '<button class="ql-button">Replay' not in viewer.get(reverse("replays")).content.decode()
+    assert viewer.post(reverse("replays"), asked).status_code == 403
+    assert viewer.get(reverse("replay", args=[run.pk])).status_code == 200
+    assert viewer.post(reverse("replay_cancel", args=[run.pk])).status_code == 403
+    assert Replay.objects.get().state == Replay.State.RUNNING
+    assert ops.post(reverse("replay_cancel", args=[run.pk])).status_code == 302
+    assert Replay.objects.get().state == Replay.State.CANCELLED
+
+
 def test_a_replay_whose_process_died_is_called_failed() -> None:
     published()
     run = run_now()

@@ -16,8 +16,9 @@ from proxy.errors import (
     UpstreamTimeout,
     UpstreamUnreachable,
 )
-from routing.breaker import FIRST_REST
+from routing.breaker import ELSEWHERE_SECONDS, FIRST_REST
 from routing.health import Health
+from routing.probes import Probes
 from routing.snapshot import Conditions, Target
 from tests.routing.tables import target
 
@@ -226,3 +227,42 @@ async def test_a_caller_who_leaves_while_trying_makes_room_for_the_next() -> Non
     with pytest.raises(asyncio.CancelledError):
         await task
     assert health.enter("a/1", later) == "probe"
+
+
+def asked(answer: bool | None) -> Probes:
+    """Another thread that knows which process tries a target; None for one that is silent."""
+    probes = Probes()
+
+    def wake() -> None:
+        for ask in probes.taken():
+            if answer is not None:
+                ask.answer(answer)
+
+    probes.wake = wake
+    return probes
+
+
+async def test_a_half_open_target_that_another_process_tries_comes_last() -> None:
+    script = Script(a=["from a"], b=["from b"])
+    down(script.health, "a/1")
+    later = NOW + FIRST_REST
+    attempts = Attempts(script.health, lambda: later, lambda: 0.5, probes=asked(False))
+    assert await attempts.first_success([A, B], script.send) == "from b"
+    assert script.health.resting("a/1", later + 0.5)  # nobody asks again for a while
+    assert not script.health.resting("a/1", later + ELSEWHERE_SECONDS)
+
+
+async def test_a_half_open_target_without_another_is_called_all_the_same() -> None:
+    script = Script(a=["from a"])
+    down(script.health, "a/1")
+    attempts = Attempts(script.health, lambda: NOW + FIRST_REST, lambda: 0.5, probes=asked(False))
+    assert await attempts.first_success([A], script.send) == "from a"
+    assert script.health.calm
+
+
+@pytest.mark.parametrize("answer", [True, None])
+async def test_a_half_open_target_is_tried_by_who_may_or_gets_no_answer(answer: bool | None) -> None:
+    script = Script(a=["from a"], b=["from b"])
+    down(script.health, "a/1")
+    attempts = Attempts(script.health, lambda: NOW + FIRST_REST, lambda: 0.5, probes=asked(answer))
+    assert await attempts.first_success([A, B], script.send) == "from a"

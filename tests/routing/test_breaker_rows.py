@@ -1,13 +1,18 @@
 """Breakers between processes, through their table."""
 
+from concurrent.futures import Future
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from routing.breaker import FIRST_REST, PROBE_SECONDS
 from routing.health import Health
 from routing.models import Breaker
+from routing.probes import Ask, Probes
 from routing.store.breakers import Exchange, known
 
 pytestmark = pytest.mark.django_db
@@ -101,3 +106,64 @@ def test_what_could_not_be_written_is_written_later(two: tuple[Process, Process]
             one.share()
     one.share()
     assert Breaker.objects.get().state == "open"
+
+
+def half_open(*processes: Process) -> float:
+    """Have all know of a target that may be tried again, and return that moment."""
+    processes[0].fail()
+    for each in processes:
+        each.share()
+    return NOW + FIRST_REST
+
+
+class Loop:
+    """An event loop of another thread, as far as it is needed."""
+
+    def is_closed(self) -> bool:
+        return False
+
+    def call_soon_threadsafe(self, work: Any, *args: Any) -> None:
+        work(*args)
+
+
+def may_try(process: Process, opened: int = 1) -> bool:
+    probes, loop = Probes(), Loop()
+    ask = Ask("p/m", opened, loop, Future())  # type: ignore[arg-type]
+    probes.asks.append(ask)
+    process.share.answer(probes)
+    return bool(ask.waiter.result())
+
+
+def test_one_process_of_all_tries_a_half_open_target(two: tuple[Process, Process]) -> None:
+    one, other = two
+    half_open(one, other)
+    assert [may_try(one), may_try(other), may_try(one)] == [True, False, True]
+
+
+def test_who_has_not_heard_that_the_trial_failed_does_not_try_again(two: tuple[Process, Process]) -> None:
+    one, other = two
+    later = half_open(one, other)
+    assert may_try(one) and one.health.enter("p/m", later) == "probe"
+    one.health.failed("p/m", "upstream_timeout", later)
+    one.share()
+    assert not may_try(other)  # it asks for the first opening, and this is the second
+    assert may_try(other, opened=2)
+
+
+def test_what_one_took_upon_itself_and_never_ended_goes_to_another(two: tuple[Process, Process]) -> None:
+    one, other = two
+    half_open(one, other)
+    assert may_try(one)
+    Breaker.objects.update(probed_at=timezone.now() - timedelta(seconds=PROBE_SECONDS + 1))
+    assert may_try(other)
+
+
+def test_without_the_database_each_tries_for_itself(two: tuple[Process, Process], monkeypatch: Any) -> None:
+    one, _ = two
+    half_open(one)
+    monkeypatch.setattr(Breaker.objects, "filter", lambda **_: 1 / 0)
+    probes, ask = Probes(), Ask("p/m", 1, Loop(), Future())  # type: ignore[arg-type]
+    probes.asks.append(ask)
+    with pytest.raises(ZeroDivisionError):
+        one.share.answer(probes)
+    assert ask.waiter.result()
