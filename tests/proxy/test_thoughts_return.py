@@ -194,3 +194,36 @@ def test_google_is_shown_no_signature_but_its_own() -> None:
 )
 def test_what_is_no_signature_of_ours_holds_nothing(text: Any) -> None:
     assert signed.thoughts_of(text) == []
+
+
+def told_to_anthropic(*answers: list[Json]) -> list[Json]:
+    """What Anthropic is told of a conversation whose earlier answers came from others by way of us."""
+    messages: list[Json] = []
+    for answer in answers:
+        messages += [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": answer}]
+    body = {"model": "m", "max_tokens": 9, "messages": [*messages, {"role": "user", "content": "Go on"}]}
+    asked = Messages().as_native(Messages().parse(orjson.dumps(body)))
+    assert orjson.loads(asked.raw) == asked.body
+    return list(asked.body["messages"])
+
+
+def test_anthropic_is_shown_no_thought_that_nobody_signed() -> None:
+    unsigned = {"type": "thinking", "thinking": "Look.", "signature": ""}
+    text = {"type": "text", "text": "Hi"}
+    assert told_to_anthropic([unsigned, text])[1]["content"] == [text]
+    assert told_to_anthropic([THOUGHT, HIDDEN, text])[1]["content"] == [THOUGHT, HIDDEN, text]
+    # An answer that was nothing but thought leaves no empty turn behind, which would be refused as well.
+    assert [each["role"] for each in told_to_anthropic([unsigned], [text])] == ["user", "user", "assistant", "user"]
+
+
+def test_anthropic_is_shown_calls_as_it_takes_them() -> None:
+    called = told_to_anthropic([USE | {"id": "functions.f:0", "extra_content": {"google": {}}}])[1]["content"][0]
+    assert "extra_content" not in called and called["input"] == ARGUMENTS
+    result = {"type": "tool_result", "tool_use_id": "functions.f:0", "content": "18C"}
+    assert told_to_anthropic([result])[1]["content"][0]["tool_use_id"] == called["id"] != "functions.f:0"
+
+
+def test_a_conversation_without_anything_foreign_passes_byte_for_byte() -> None:
+    raw = b'{"model":"m" ,"max_tokens":9,"messages":[ {"role":"assistant","content":[%s,%s]} ]}'
+    asked = Messages().parse(raw % (orjson.dumps(THOUGHT), orjson.dumps(USE)))
+    assert Messages().as_native(asked) is asked

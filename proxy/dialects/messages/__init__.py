@@ -12,7 +12,7 @@ from proxy import body as bodies
 from proxy.chat import refuse_forbidden
 from proxy.dialects import checks
 from proxy.dialects.base import Asked, Dialect, Json
-from proxy.dialects.messages import inward, outward
+from proxy.dialects.messages import foreign, inward, outward
 from proxy.dialects.messages.encoder import MessageEncoder
 from proxy.dialects.messages.watch import MessageWatcher
 from proxy.errors import BadRequest, GatewayError
@@ -43,6 +43,10 @@ class Messages(Dialect):
 
     def chat(self, asked: Asked) -> Json:
         return inward.chat(asked.body, asked.model, stream=asked.stream)
+
+    def as_native(self, asked: Asked) -> Asked:
+        """Return the request as Anthropic may see it: without what other providers left in it."""
+        return foreign.as_native(asked)
 
     def ignored(self, asked: Asked) -> tuple[str, ...]:
         """Return the names of hints that `chat` leaves out, since OpenAI's chat has no words for them."""
