@@ -28,7 +28,7 @@ def own_api(kind: str) -> View:
 
     async def view(request: GatewayRequest, *, before: str, version: str, path: str) -> Answer:
         request.dialect = shape.dialect
-        only(request, "GET", "POST", "DELETE")
+        only(request, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
         # The path as it was sent: what stands before `path` holds no escapes, or it is another address.
         prefix = f"/{before}/{version}/"
         raw = (request.scope.get("raw_path") or request.path.encode()).decode("latin-1")

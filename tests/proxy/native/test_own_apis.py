@@ -234,9 +234,22 @@ async def test_a_key_for_certain_models_gets_those_alone(tmp_path: Path) -> None
 async def test_nothing_passes_without_a_key(tmp_path: Path) -> None:
     async with passing(tmp_path, "openai") as call:
         assert (await call("/openai/v1/files", method="GET", authorization="Bearer sk-ql_wrong")).status == 401
-        assert (await call("/openai/v1/files", method="PUT")).status == 405
+        assert (await call("/openai/v1/files", method="OPTIONS")).status == 405
         assert not call.mock.hits
         assert not await call.bench.rows()
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "HEAD"])
+async def test_other_methods_pass_too(tmp_path: Path, method: str) -> None:
+    async with passing(tmp_path, "gemini") as call:
+        call.say(b"" if method == "HEAD" else {"name": "cachedContents/x"}, status=206)
+        body = b"" if method == "HEAD" else b'{"ttl": "60s"}'
+        client = await call("/gemini/v1beta/cachedContents/x", body, method=method, query=b"updateMask=ttl")
+        assert client.status == 206
+        (hit,) = call.mock.hits
+        assert (hit.method, hit.path, hit.body) == (method, "/v1beta/cachedContents/x?updateMask=ttl", body)
+        (row,) = await call.bench.rows()
+        assert (row.status, row.usage_source, row.cost_nano) == ("settled", "none", 0)
 
 
 async def test_what_it_does_not_know_passes_and_is_honest_about_usage(tmp_path: Path) -> None:
