@@ -1,6 +1,7 @@
 """A stream that passes piece by piece as it came, whatever it holds, and is settled before its last piece leaves."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from accounts.prices import Usage
@@ -11,6 +12,8 @@ from proxy.dialects.base import Watcher
 from proxy.errors import GatewayError, StreamCut, UpstreamError
 from proxy.native import metering
 from proxy.stream import ProviderStream, Source
+
+log = logging.getLogger("qlite.native")
 
 
 class BrokenOff(ConnectionError):
@@ -25,7 +28,10 @@ class _Uncut(sse.Splitter):
 
 
 class Flow(ProviderStream):
-    """`watcher` reads what passes, if anybody can: events, into which `tell` puts an error, or other bytes."""
+    """`watcher` reads what passes, if anybody can: events, into which `tell` puts an error, or other bytes.
+
+    `owed`: it has to be read to its end even if the caller leaves, since something is billed for it then.
+    """
 
     def __init__(
         self,
@@ -34,11 +40,12 @@ class Flow(ProviderStream):
         tell: Callable[[GatewayError], bytes],
         *,
         events: bool = True,
+        owed: bool = False,
         deadline: float = float("inf"),
         status: int = 200,
     ) -> None:
         super().__init__(body, deadline=deadline)
-        self._tell, self.status = tell, status
+        self._tell, self.status, self.owed = tell, status, owed
         self._splitter = _Uncut()
         self._events: sse.Splitter | None = sse.Splitter() if watcher is not None and events else None
         self._watcher, self._has_events = watcher, events
@@ -174,6 +181,9 @@ class FlowDelivery(Delivery):
         if self.over:
             return
         self.over = True
+        if self._relay.owed and not self._settled:
+            self._gateway.spawn(self._read_on())
+            return
         self._relay.close()
         if self._settled:
             return
@@ -182,3 +192,15 @@ class FlowDelivery(Delivery):
             self._gateway.spawn(self._estimated(client_gone=True))
         else:
             self._gateway.spawn(self._estimated(status="interrupted", error="client_disconnected", client_gone=True))
+
+    async def _read_on(self) -> None:
+        """Read the rest, which nobody listens to any more."""
+        try:
+            while await self._relay.next():
+                pass
+        except GatewayError as error:
+            log.warning("request %s: %s", self._call.entry.id, error.message)
+        finally:
+            self._relay.close()
+        self._tell_failure()
+        await self._estimated(status="interrupted", error="client_disconnected", client_gone=True)

@@ -13,7 +13,7 @@ from proxy import forward, settle
 from proxy.call import Call, Reply
 from proxy.dialects.base import Watcher
 from proxy.errors import UpstreamError
-from proxy.native import batches, metering
+from proxy.native import metering, results
 from proxy.native.array import ArrayWatcher
 from proxy.native.flow import Flow, FlowDelivery
 from proxy.native.operations import NAMELESS
@@ -94,8 +94,9 @@ async def _answered(
     if kind != "text/event-stream" and not (operation.stream and kind.endswith("json")) and _is_text(kind, headers):
         raw = await _whole(gateway, response, target)
         body = _loaded(raw)
-        if passing.own_api and passing.method == "GET" and target.model == NAMELESS:
-            batches.bill(gateway, call, target.provider, body)
+        if passing.own_api and passing.method == "GET":
+            results.bill(gateway, call, target.provider, passing.path, raw, body)
+            raw = results.relative(target.provider, raw, body)
         usage, source = await metering.of_answer(call, opened, operation, raw, body)
         settle.answered(gateway, call, opened, target, usage, source, http_status=response.status_code)
         reply.usage, reply.usage_source, reply.body = usage, source, raw
@@ -118,11 +119,13 @@ def _flow(
     watcher: Watcher | None = ArrayWatcher() if operation.stream and kind.endswith("json") else None
     if events:
         watcher = operation.dialect.watcher() if operation.dialect is not None else Gleaner()
+    lines = results.lines(gateway, call, target.provider, passing.path) if passing.method == "GET" else None
     return Flow(
         response.stream,  # type: ignore[arg-type]
-        watcher,
+        lines or watcher,
         lambda error: passing.shape.event(error, call.asked, operation.name),
-        events=events,
+        events=events and lines is None,
+        owed=lines is not None,
         deadline=time.monotonic() + gateway.upstream.timeouts(target).total,
         status=response.status_code,
     )
