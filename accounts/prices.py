@@ -4,6 +4,7 @@ Unit classes do not overlap: cached input is not part of input, reasoning and au
 nano-USD per million units, so an amount in USD per million tokens times 1e9.
 """
 
+import logging
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -11,6 +12,8 @@ from operator import attrgetter, mul
 from typing import Any
 
 from accounts.rates import STANDARD, Service, Step, Steps, Tier, compiled, cost, shared_out
+
+log = logging.getLogger("qlite.prices")
 
 REMEMBERED = 4096
 FOREVER = float("inf")
@@ -139,6 +142,9 @@ class Charge:
     amounts: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
+UNPRICED = Charge(None, "unpriced", 0)
+
+
 def cost_nano(usage: Usage, price: Price, service_tier: str = STANDARD) -> int:
     """Return the cost in nano-USD: one sum, one rounding, half-even.
 
@@ -167,7 +173,7 @@ def charged(price: Price, usage: Usage, service_tier: str = STANDARD) -> Charge:
     """Price one attempt at one version: `unpriced` where it used what the version has no amount for."""
     counts, step = _counts(usage), price.step(usage, service_tier)
     if _lacks(counts, step) or (price.timed and not usage.seconds):
-        return Charge(None, "unpriced", 0)
+        return UNPRICED
     products = _products(counts, step)
     total = cost(products, step.per)
     return Charge(price.id, "priced", total, shared_out(UNITS, products, step.per, total))
@@ -239,11 +245,18 @@ class Book:
         free: bool = False,
         service_tier: str = STANDARD,
     ) -> Charge:
-        """Price one attempt. A `free` provider costs nothing; a model without a price is `unpriced`, never free."""
+        """Price one attempt. A `free` provider costs nothing; a model without a price is `unpriced`, never free.
+
+        Never fails, for then the record would not be written: what cannot be reckoned is `unpriced` too.
+        """
         if free:
             return Charge(None, "free", 0)
-        price = self.find(provider, kind, model, at)
-        return Charge(None, "unpriced", 0) if price is None else charged(price, usage, service_tier)
+        try:
+            price = self.find(provider, kind, model, at)
+            return UNPRICED if price is None else charged(price, usage, service_tier)
+        except Exception:
+            log.exception("%s of %s cannot be priced", model, provider)
+            return UNPRICED
 
     def _look_up(self, provider: str, kind: str, model: str, at: float) -> tuple[float, float, Price | None]:
         """Return the price and the span of time in which this answer holds."""

@@ -69,19 +69,27 @@ class Delivery:
         return relay.closing(cost_text(settle.cost_of(self._call)), wants_usage=self._call.wants_usage)
 
     async def _estimated(self, *, status: str = "settled", error: str = "", client_gone: bool = False) -> None:
-        call, relay = self._call, self._relay
-        usage = relay.usage
-        if usage is None:
-            usage = await tokens.estimate_later(
-                call.countable, self._attempt.model, relay.kept, call.entry.prompt_bytes, scale=relay.scale
-            )
-            if (known := relay.so_far) is not None:  # of the prompt the provider knows better
-                usage = replace(known, output=max(known.output, usage.output - known.reasoning))
-        source = "provider" if relay.usage else "estimated"
+        try:
+            usage, source = await self._metered()
+        except Exception:  # whatever a provider has sent, the row must not stay open
+            log.exception("the usage of a stream could not be read, request %s", self._call.entry.id)
+            usage, source = Usage(input=-(-self._call.entry.prompt_bytes // tokens.BYTES_PER_TOKEN)), "estimated"
         self._settle(usage, source, status=status, error=error, client_gone=client_gone)
 
+    async def _metered(self) -> tuple[Usage | None, str]:
+        """Return what the answer has used as far as it came, and whether the provider says so."""
+        call, relay = self._call, self._relay
+        if (usage := relay.usage) is not None:
+            return usage, "provider"
+        usage = await tokens.estimate_later(
+            call.countable, self._attempt.model, relay.kept, call.entry.prompt_bytes, scale=relay.scale
+        )
+        if (known := relay.so_far) is not None:  # of the prompt the provider knows better
+            usage = replace(known, output=max(known.output, usage.output - known.reasoning))
+        return usage, "estimated"
+
     def _settle(
-        self, usage: Usage, source: str, *, status: str = "settled", error: str = "", client_gone: bool = False
+        self, usage: Usage | None, source: str, *, status: str = "settled", error: str = "", client_gone: bool = False
     ) -> None:
         if self._relay.unread:
             self._gateway.counters.unread(self._attempt.provider, self._relay.unread)
@@ -95,6 +103,7 @@ class Delivery:
             status=status,
             error=error,
             client_gone=client_gone,
+            http_status=self._relay.status,
         )
 
     async def _broken(self, error: GatewayError) -> bytes:

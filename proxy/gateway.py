@@ -6,6 +6,7 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -110,9 +111,9 @@ class Gateway:
             if self.tag_names:
                 tags.note(call, self.tag_names)
             return await (self.chain or self.dispatch)(call)
-        except Unavailable:
-            self.let_go(call)
-            raise  # nothing could be written, so nothing was sent
+        except Unavailable as error:
+            self.let_go(call, error)
+            raise
         except GatewayError as error:
             if call.entry.status == "open":
                 settle.refused(self, call, error)
@@ -250,10 +251,14 @@ class Gateway:
         event = [b"data: " + orjson.dumps(parsed) + b"\n\n"]
         return await tokens.estimate_later(call.countable, attempt.model, event, call.entry.prompt_bytes)
 
-    def let_go(self, call: Call) -> None:
-        """Give back what was reserved for a call that could not be written down, and so was not sent."""
-        if call.reservation is not None and not call.entry.attempts:
-            self.purse.void(call.reservation)
+    def let_go(self, call: Call, error: Unavailable) -> None:
+        """Part with a call that cannot be written down. One that was not sent at all leaves nothing behind."""
+        if not call.entry.attempts:
+            if call.reservation is not None:
+                self.purse.void(call.reservation)
+        elif call.entry.status == "open":
+            with suppress(Unavailable):  # it is settled later
+                settle.refused(self, call, error)
 
     def ended(self, call: Call, code: str, http_status: int) -> None:
         """The call ended before there was an answer, through no provider's fault: what was sent may be billed."""

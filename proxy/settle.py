@@ -4,8 +4,10 @@ All of it is synchronous on purpose: once begun it cannot be cut short by a call
 in the journal before a provider is called, and settled before the last byte leaves (DESIGN 2.1).
 """
 
+import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,6 +32,7 @@ NOT_TROUBLE = frozenset(
         *("upstream_refused", "request_too_large", "context_length_exceeded", "content_filter"),
     )
 )
+AGAIN_SECONDS = 0.5  # between two tries to settle what the journal could not take
 LEDGER_DOWN = "The request cannot be recorded right now, so it was not sent."
 
 
@@ -157,7 +160,10 @@ def refused(gateway: "Gateway", call: Call, error: GatewayError) -> None:
 def close(
     gateway: "Gateway", call: Call, *, status: str, http_status: int, error: str = "", client_gone: bool = False
 ) -> None:
-    """Sum up the attempts, write the settled row, count it and log it. Raises Unavailable, with nothing counted."""
+    """Sum up the attempts, write the settled row, count it and log it.
+
+    Raises Unavailable, with nothing counted: then what was opened is settled as soon as the journal takes it.
+    """
     entry = call.entry
     entry.status, entry.http_status, entry.error = status, http_status, error
     entry.client_gone = entry.client_gone or client_gone
@@ -167,11 +173,30 @@ def close(
     try:
         gateway.journal.settle(entry)
     except JournalUnavailable as cause:
+        if entry.attempts:
+            gateway.spawn(_close_later(gateway, call))
         raise Unavailable(LEDGER_DOWN) from cause
+    _closed(gateway, call)
+
+
+async def _close_later(gateway: "Gateway", call: Call) -> None:
+    """Settle a call that was opened, and whose caller was told that it cannot be recorded, once it can."""
+    entry = call.entry
+    if entry.status == "settled":
+        entry.status, entry.http_status, entry.error = "interrupted", 503, "ledger_unavailable"
+    while True:
+        await asyncio.sleep(AGAIN_SECONDS)
+        with suppress(JournalUnavailable):
+            gateway.journal.settle(entry)
+            break
+    _closed(gateway, call)
+
+
+def _closed(gateway: "Gateway", call: Call) -> None:
     if call.reservation is not None:
-        gateway.purse.settle(call.reservation, entry.cost_nano)
-    gateway.counters.settled(entry)
-    gateway.requests.write(entry)
+        gateway.purse.settle(call.reservation, call.entry.cost_nano)
+    gateway.counters.settled(call.entry)
+    gateway.requests.write(call.entry)
 
 
 def with_price(gateway: "Gateway", call: Call, targets: Sequence[Target]) -> list[Target]:

@@ -76,8 +76,8 @@ async def _follow(gateway: "Gateway", copy: Call) -> None:
             while await reply.stream.next() and not reply.stream.over:
                 pass
             reply.stream.close()
-    except Unavailable:
-        gateway.let_go(copy)
+    except Unavailable as error:
+        gateway.let_go(copy, error)
     except GatewayError as error:
         if copy.entry.status == "open":
             settle.refused(gateway, copy, error)

@@ -32,6 +32,8 @@ class ProviderStream(ABC):
     said everything, or `_trouble` when what follows is an error.
     """
 
+    status = 200  # of the answer
+
     def __init__(self, body: Source, *, deadline: float = float("inf")) -> None:
         self._body = body
         self._deadline = deadline

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from accounts.prices import Usage
-from proxy import settle, sse
+from proxy import sse
 from proxy.call import STOPPING
 from proxy.delivery import Delivery
 from proxy.dialects.base import Watcher
@@ -160,21 +160,8 @@ class FlowDelivery(Delivery):
         self._tell_complete()
         return self._relay.closing("", wants_usage=False) or await self._rest()
 
-    async def _estimated(self, *, status: str = "settled", error: str = "", client_gone: bool = False) -> None:
-        call, relay = self._call, self._relay
-        usage, source = await metering.of_stream(call, self._attempt, relay)
-        settle.answered(
-            self._gateway,
-            call,
-            self._attempt,
-            self._target,
-            usage,
-            source,
-            status=status,
-            error=error,
-            client_gone=client_gone,
-            http_status=relay.status,
-        )
+    async def _metered(self) -> metering.Metered:
+        return await metering.of_stream(self._call, self._attempt, self._relay)
 
     def close(self) -> None:
         """The caller has gone, or is done."""

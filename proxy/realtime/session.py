@@ -67,6 +67,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
         self._ending: Ending | None = None
+        self._listening = False
         self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
         self._task = gateway.spawn(self._live())
 
@@ -93,7 +94,8 @@ class Session:
         """End the session, unless it is ending already."""
         if self._ending is None:
             self._ending = ending
-            self._task.cancel()
+            if self._listening:  # a task that is cancelled before its first step would never settle
+                self._task.cancel()
 
     def _look(self) -> None:
         self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
@@ -106,8 +108,9 @@ class Session:
             self.end(Ending(REFUSED, error.code or "", error))
 
     async def _live(self) -> None:
+        self._listening = True
         try:
-            ending = await self._listen()
+            ending = self._ending or await self._listen()
         except asyncio.CancelledError:
             ending = self._ending or Ending(GOING_AWAY)
         except GatewayError as error:
@@ -160,7 +163,7 @@ class Session:
         try:
             self._bill.settle(error.code or "" if error else "", blamed=ending.blamed, gone=ending.gone)
         except Unavailable:
-            log.error("a session could not be settled, request %s", self._bill.entry.id)
+            log.error("a session cannot be settled yet, request %s", self._bill.entry.id)
         if error is not None and not ending.gone:
             await _within(self._client.tell(told(error, self._bill.entry.id)))
         await _within(self._client.leave(ending.code, ending.reason))

@@ -88,12 +88,14 @@ class Realtime(Nowhere):
         except Exception:
             log.exception("a session could not be opened, request %s", request.id)
             await self._refuse(failed(request, GatewayError("Something went wrong inside the gateway.")))
-        await self.send(
-            {"type": "websocket.accept", "subprotocol": opened.wire.protocol, "headers": _headers(request, opened)}
-        )
         call = request.call
         assert call is not None  # noqa: S101  for the type checker
-        self.session = Session(gateway, call, opened, self, check=check, idle=settings.REALTIME_IDLE_SECONDS)
+        try:
+            await self.send(
+                {"type": "websocket.accept", "subprotocol": opened.wire.protocol, "headers": _headers(request, opened)}
+            )
+        finally:  # also when the caller has just left: it is the session that settles
+            self.session = Session(gateway, call, opened, self, check=check, idle=settings.REALTIME_IDLE_SECONDS)
         watched = self.scope.get("extensions", {}).get("qlite.hangup")
         if watched is not None:
             watched["watch"](self.session.hung_up)
