@@ -4,7 +4,7 @@
     python -m loadtest.realtest --env-check
 
 Environment: QLITE_TEST_PROVIDER (openai, anthropic, gemini or groq), that provider's key as the gateway has it (such
-as OPENAI_API_KEY), QLITE_TEST_KEY (a key of the gateway), QLITE_TEST_URL (default http://127.0.0.1:8080), and
+as OPENAI_API_KEY), QLITE_TEST_KEY (a key of the gateway), QLITE_TEST_URL (default http://127.0.0.1:8080, or PORT), and
 QLITE_TEST_MODEL (default: a small one, as `provider/model`). A file `.env` in the current folder is read too.
 """
 
@@ -24,7 +24,6 @@ import orjson
 from qlite_site.env import read_file
 
 CHAT = "/v1/chat/completions"
-URL = "http://127.0.0.1:8080"
 PATIENCE_SECONDS = 120.0
 # Enough for models that think before they speak.
 MOST_TOKENS = 2000
@@ -199,6 +198,12 @@ def _line(text: str, most: int = 90) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def gateway(environ: Mapping[str, str]) -> str:
+    """Return where the gateway is, without a path."""
+    given = environ.get("QLITE_TEST_URL") or f"http://127.0.0.1:{environ.get('PORT') or 8080}"
+    return given.rstrip("/").removesuffix("/v1")
+
+
 def env_check(environ: Mapping[str, str]) -> None:
     """Say what is set and what is missing, and never what it is set to."""
     names = [variable for variable, _ in PROVIDERS.values()] + ["QLITE_TEST_KEY"]
@@ -207,7 +212,7 @@ def env_check(environ: Mapping[str, str]) -> None:
     ready = [f"make test-{name}" for name, (variable, _) in PROVIDERS.items() if environ.get(variable)]
     if not environ.get("QLITE_TEST_KEY"):
         ready = []
-    print(f"Can run: {', '.join(ready) or 'nothing yet'}. Gateway: {environ.get('QLITE_TEST_URL') or URL}")
+    print(f"Can run: {', '.join(ready) or 'nothing yet'}. Gateway: {gateway(environ)}")
 
 
 def missing(environ: Mapping[str, str]) -> str:
@@ -239,10 +244,11 @@ def main() -> int:
         return NOT_READY
     provider = os.environ["QLITE_TEST_PROVIDER"]
     model = os.environ.get("QLITE_TEST_MODEL") or f"{provider}/{PROVIDERS[provider][1]}"
-    url = (os.environ.get("QLITE_TEST_URL") or URL).rstrip("/").removesuffix("/v1")
     # A kept answer would prove nothing.
     headers = {"authorization": f"Bearer {os.environ['QLITE_TEST_KEY']}", "cache-control": "no-store"}
-    with httpx.Client(base_url=url, headers=headers, timeout=PATIENCE_SECONDS, trust_env=False) as client:
+    with httpx.Client(
+        base_url=gateway(os.environ), headers=headers, timeout=PATIENCE_SECONDS, trust_env=False
+    ) as client:
         return run(Talk(client, provider, model))
 
 

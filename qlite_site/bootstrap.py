@@ -8,10 +8,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
 
 from accounts.models import Team
 from accounts.store import keys, pricelists, roles
 from routing import store as routes
+from routing.address import AddressRefused
+from routing.kinds import KINDS
 from routing.models import Revision
 
 Json = dict[str, Any]
@@ -26,6 +30,21 @@ STUB: Json = {
 }
 
 
+# Name, variable of the key, variable of another address, usual address, models that lead there.
+COMMERCIAL = (
+    (
+        "openai",
+        "OPENAI_API_KEY",
+        "OPENAI_BASE_URL",
+        "https://api.openai.com/v1",
+        ("gpt-*", "o1*", "o3*", "o4*", "chatgpt-*"),
+    ),
+    ("anthropic", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "https://api.anthropic.com", ("claude-*",)),
+    ("gemini", "GEMINI_API_KEY", "GEMINI_BASE_URL", "https://generativelanguage.googleapis.com", ("gemini-*",)),
+    ("groq", "GROQ_API_KEY", "GROQ_BASE_URL", "https://api.groq.com/openai/v1", ("groq/*",)),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What an environment variable says about a provider: its kind, where it is, and which models lead to it."""
@@ -36,6 +55,7 @@ class Found:
     credential_env: str = ""
     models: tuple[str, ...] = ()
     self_hosted: bool = False
+    address_env: str = ""  # the variable that gave the address, "" where it is the usual one
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +67,12 @@ class FirstStart:
     providers: tuple[str, ...] = ()
 
 
+@transaction.atomic
 def first_start(environ: Mapping[str, str] = os.environ) -> FirstStart:
-    """Create what a new installation needs. Does nothing, and returns nothing, where there is something already."""
+    """Create what a new installation needs, all or nothing. Does nothing where there is something already.
+
+    Raises ImproperlyConfigured where the environment has an address that cannot be called.
+    """
     roles.ensure_roles()
     pricelists.seed()
     if get_user_model().objects.exists() or Team.objects.exists() or Revision.objects.exists():
@@ -56,6 +80,8 @@ def first_start(environ: Mapping[str, str] = os.environ) -> FirstStart:
     password = environ.get("QLITE_ADMIN_PASSWORD", "") or secrets.token_urlsafe(12)
     get_user_model().objects.create_superuser("admin", "", password)
     found = providers_in(environ)
+    for each in found:
+        _check_address(each)
     routes.apply(document_of(found), author=AUTHOR, note="First start")
     team = Team.objects.create(name="demo", title="Demo", owner="admin")
     _, key = keys.make_key(team, "first key", owner="admin", by=AUTHOR)
@@ -66,27 +92,30 @@ def first_start(environ: Mapping[str, str] = os.environ) -> FirstStart:
 def providers_in(environ: Mapping[str, str]) -> list[Found]:
     """Return the providers whose keys or addresses `environ` holds."""
     found = []
-    if environ.get("OPENAI_API_KEY"):
-        base = environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
-        found.append(Found("openai", "openai", base, "OPENAI_API_KEY", ("gpt-*", "o1*", "o3*", "o4*", "chatgpt-*")))
-    if environ.get("ANTHROPIC_API_KEY"):
-        base = environ.get("ANTHROPIC_BASE_URL") or "https://api.anthropic.com"
-        found.append(Found("anthropic", "anthropic", base, "ANTHROPIC_API_KEY", ("claude-*",)))
-    if environ.get("GEMINI_API_KEY"):
-        base = environ.get("GEMINI_BASE_URL") or "https://generativelanguage.googleapis.com"
-        found.append(Found("gemini", "gemini", base, "GEMINI_API_KEY", ("gemini-*",)))
-    if environ.get("GROQ_API_KEY"):
-        base = environ.get("GROQ_BASE_URL") or "https://api.groq.com/openai/v1"
-        found.append(Found("groq", "groq", base, "GROQ_API_KEY", ("groq/*",)))
+    for name, key, address, usual, models in COMMERCIAL:
+        if environ.get(key):
+            elsewhere = environ.get(address, "")
+            found.append(Found(name, name, elsewhere or usual, key, models, address_env=address if elsewhere else ""))
     if environ.get("OLLAMA_BASE_URL"):
         base = environ["OLLAMA_BASE_URL"].rstrip("/")
         base = base if base.endswith("/v1") else base + "/v1"
-        found.append(Found("ollama", "openai-compatible", base, "", ("ollama/*",), self_hosted=True))
+        found.append(_own("ollama", base, "", "OLLAMA_BASE_URL"))
     if environ.get("OPENAI_COMPAT_BASE_URL"):
         key = "OPENAI_COMPAT_API_KEY" if environ.get("OPENAI_COMPAT_API_KEY") else ""
         base = environ["OPENAI_COMPAT_BASE_URL"].rstrip("/")
-        found.append(Found("compat", "openai-compatible", base, key, ("compat/*",), self_hosted=True))
+        found.append(_own("compat", base, key, "OPENAI_COMPAT_BASE_URL"))
     return found
+
+
+def _check_address(found: Found) -> None:
+    try:
+        KINDS[found.kind].check_url(found.base_url, allow_private=True, allow_insecure=found.self_hosted)
+    except AddressRefused as error:
+        raise ImproperlyConfigured(f"{found.address_env}: {error}") from None
+
+
+def _own(name: str, base_url: str, credential_env: str, address_env: str) -> Found:
+    return Found(name, "openai-compatible", base_url, credential_env, (f"{name}/*",), True, address_env)
 
 
 def document_of(found: list[Found]) -> Json:
@@ -100,7 +129,8 @@ def document_of(found: list[Found]) -> Json:
                 "base_url": each.base_url,
                 "credential": {"env": each.credential_env} if each.credential_env else None,
                 "free": each.self_hosted,
-                "allow_private": each.self_hosted,
+                # Whoever sets variables has the network too.
+                "allow_private": bool(each.address_env),
                 "allow_insecure": each.self_hosted,
                 "by_name": True,
             }

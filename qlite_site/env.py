@@ -5,6 +5,7 @@ import re
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import environ
@@ -26,7 +27,11 @@ def read_file(path: Path) -> None:
     """
     if not path.is_file():
         return
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(f"{path} cannot be read: {error}") from None
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         found = _SETTING.fullmatch(line.strip())
@@ -54,7 +59,7 @@ def flag(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name}={value!r} is neither on nor off")
 
 
-def whole(name: str, default: int, *, at_least: int = 0) -> int:
+def whole(name: str, default: int, *, at_least: int = 0, at_most: int | None = None) -> int:
     """Read a whole number."""
     value = text(name)
     if not value:
@@ -65,6 +70,8 @@ def whole(name: str, default: int, *, at_least: int = 0) -> int:
         raise ImproperlyConfigured(f"{name}={value!r} is not a whole number") from None
     if number < at_least:
         raise ImproperlyConfigured(f"{name}={number} is below {at_least}")
+    if at_most is not None and number > at_most:
+        raise ImproperlyConfigured(f"{name}={number} is above {at_most}")
     return number
 
 
@@ -101,11 +108,45 @@ def zone(name: str, default: str) -> str:
     return value
 
 
+def folder(name: str, default: Path) -> Path:
+    """Read the path of a folder of ours and make it where it is missing, for nobody else to read."""
+    try:
+        path = Path(text(name, str(default))).expanduser().resolve()
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (OSError, RuntimeError) as error:  # RuntimeError: no such user after ~
+        raise ImproperlyConfigured(f"{name}: the folder cannot be made: {error}") from None
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"{name}: {path} may not be read and written by this user")
+    return path
+
+
+def bind(name: str, port: int) -> str:
+    """Read where to listen: HOST:PORT or [HOST]:PORT, or a host alone, which then gets `port`."""
+    value = text(name, "127.0.0.1")
+    found = re.fullmatch(r"(?!\d+$)([^\s\[\]:/@]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", value, re.ASCII)
+    if not found or int(found[2] or port) > 65535:
+        raise ImproperlyConfigured(f"{name}={value!r} is not of the form HOST:PORT")
+    return f"{found[1]}:{found[2] or port}"
+
+
+def reachable(bind: str) -> str:
+    """Return HOST:PORT at which this machine reaches what listens on `bind`."""
+    host, _, port = bind.rpartition(":")
+    everywhere = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+    return f"{everywhere.get(host, host)}:{port}"
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL as Django's ALLOWED_HOSTS spells it."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
 def address(name: str, default: str) -> str:
     """Read a URL of ours; a slash at its end is dropped."""
     value = text(name, default).rstrip("/")
-    if not value.startswith(("http://", "https://")):
-        raise ImproperlyConfigured(f"{name}={value!r} does not start with http:// or https://")
+    if not re.match(r"https?://[^\s/@]", value):
+        raise ImproperlyConfigured(f"{name}={value!r} does not start with http:// or https:// and a host")
     return value
 
 

@@ -12,9 +12,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # A file `.env` beside manage.py, then one in the data folder; what the environment already says wins.
 env.read_file(ROOT / ".env")
-DATA_DIR = Path(env.text("QLITE_DATA_DIR", str(ROOT / "var"))).expanduser().resolve()
 # Sessions, digests of keys and sealed credentials are in it: nobody else on this machine may read them.
-DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o700)
+DATA_DIR = env.folder("QLITE_DATA_DIR", ROOT / "var")
 env.read_file(DATA_DIR / ".env")
 
 # --- Identity and secrets
@@ -30,11 +29,13 @@ BUILD = build.describe()
 VERSION = BUILD["version"]
 
 # --- Where we listen
-PORT = env.whole("PORT", 8080)
-BIND = env.text("QLITE_BIND", f"127.0.0.1:{PORT}")
-ALLOWED_HOSTS = env.words("QLITE_ALLOWED_HOSTS", "*" if DEBUG else "localhost,127.0.0.1,[::1]")
+PORT = env.whole("PORT", 8080, at_most=65535)
+BIND = env.bind("QLITE_BIND", PORT)
+PUBLIC_URL = env.address("QLITE_PUBLIC_URL", f"http://{env.reachable(BIND)}")
+ALLOWED_HOSTS = env.words(
+    "QLITE_ALLOWED_HOSTS", "*" if DEBUG else f"localhost,127.0.0.1,[::1],{env.host_of(PUBLIC_URL)}"
+)
 CSRF_TRUSTED_ORIGINS = env.words("QLITE_TRUSTED_ORIGINS")
-PUBLIC_URL = env.address("QLITE_PUBLIC_URL", f"http://{BIND}")
 
 # --- The main database
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'qlite.sqlite3'}")}

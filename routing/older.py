@@ -3,6 +3,7 @@
 Each model becomes a route with one target; a model that several providers list is tried in their order.
 """
 
+import re
 from typing import Any
 
 from routing.document import DocumentError
@@ -19,6 +20,7 @@ KIND_OF_TYPE = {
     "mock": "stub",
     "echo": "stub",
 }
+OLLAMA = "http://localhost:11434"  # where it listens if nobody says otherwise
 _MARKS = frozenset({"type", "api_key", "models"})
 _KNOWN = frozenset({"name", "type", "base_url", "api_key", "models", "enabled"})
 
@@ -56,7 +58,14 @@ def _provider(entry: dict[str, Any]) -> dict[str, Any]:
     for old, new in (("base_url", "base_url"), ("api_key", "credential"), ("enabled", "enabled")):
         if old in entry:
             provider[new] = entry[old]
+    if named == "ollama":
+        provider |= {"base_url": _of_ollama(str(entry.get("base_url") or OLLAMA)), "free": True}
     return provider
+
+
+def _of_ollama(base_url: str) -> str:
+    """Return where Ollama speaks OpenAI's dialect; older files name the server alone."""
+    return base_url if re.search("://[^/]*/+[^/]", base_url) else f"{base_url.rstrip('/')}/v1"
 
 
 def _models(entry: Any) -> list[str]:

@@ -49,7 +49,7 @@ def owner(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def literal(node: ast.expr | None) -> object:
+def literal(node: ast.AST | None) -> object:
     return node.value if isinstance(node, ast.Constant) else None
 
 
@@ -69,7 +69,9 @@ def read_in(name: str) -> Iterator[tuple[str, ast.Call | None]]:
 
 
 def variables() -> set[str]:
-    return {name for file in ("settings.py", "bootstrap.py") for name, _ in read_in(file)}
+    of_providers = {literal(node) for node in ast.walk(tree(ROOT / "qlite_site" / "bootstrap.py"))}
+    settings = {name for file in ("settings.py", "bootstrap.py") for name, _ in read_in(file)}
+    return settings | {str(name) for name in of_providers if re.search("_(API_KEY|BASE_URL)$", str(name))}
 
 
 def test_it_documents_every_setting() -> None:

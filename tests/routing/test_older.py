@@ -47,6 +47,20 @@ def test_it_reads_providers_and_their_credentials() -> None:
     assert dict(reading.secrets) == {"box": "none-needed"}
 
 
+@pytest.mark.parametrize(
+    ("given", "called"),
+    [
+        ("", "http://localhost:11434/v1"),
+        ("base_url: http://10.0.0.5:11434/,", "http://10.0.0.5:11434/v1"),
+        ("base_url: 'http://10.0.0.5:11434/v1',", "http://10.0.0.5:11434/v1"),
+        ("base_url: 'http://10.0.0.5/ollama/v1',", "http://10.0.0.5/ollama/v1"),
+    ],
+)
+def test_it_finds_openais_dialect_at_ollama_which_is_free(given: str, called: str) -> None:
+    (provider,) = read(f"providers: [{{name: ollama, {given} models: [llama3]}}]").document["providers"]
+    assert (provider["base_url"], provider["free"]) == (called, True)
+
+
 def test_it_takes_the_name_for_the_type_where_none_is_given() -> None:
     assert read("providers: [{name: groq, models: [a]}]").document["providers"][0]["kind"] == "groq"
     assert read("providers: [{name: x, type: OpenAI_Compatible, base_url: 'https://a.example'}]").document["providers"]

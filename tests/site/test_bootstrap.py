@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.auth import authenticate, get_user_model
+from django.core.exceptions import ImproperlyConfigured
 
 from accounts.keys import well_formed
 from accounts.models import ApiKey, Price, Team
@@ -69,3 +70,27 @@ def test_a_second_start_makes_nothing_and_shows_nothing() -> None:
 
 def test_an_empty_environment_has_no_providers() -> None:
     assert providers_in({"OPENAI_API_KEY": ""}) == []
+
+
+@pytest.mark.django_db
+def test_an_address_of_ones_own_may_be_given_for_every_provider() -> None:
+    first_start({"OPENAI_API_KEY": "sk-o", "OPENAI_BASE_URL": "http://127.0.0.1:9999/v1", "GROQ_API_KEY": "gsk"})
+    table = routes.load_snapshot({"OPENAI_API_KEY": "sk-o"})
+    assert table.providers["openai"].base_url == "http://127.0.0.1:9999/v1"
+    assert table.providers["openai"].allow_private
+    assert not table.providers["groq"].allow_private
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OLLAMA_BASE_URL", "127.0.0.1:11434"),
+        ("OPENAI_COMPAT_BASE_URL", "http://169.254.169.254/v1"),
+        ("OPENAI_BASE_URL", "http://api.example.com@10.0.0.1"),
+    ],
+)
+def test_a_bad_address_is_named_and_nothing_is_made(name: str, value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=f"^{name}: "):
+        first_start({"OPENAI_API_KEY": "sk-o", name: value})
+    assert not get_user_model().objects.exists()

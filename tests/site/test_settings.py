@@ -28,6 +28,8 @@ def qlite(command: str, folder: Path, **settings: str) -> "subprocess.CompletedP
         "QLITE_JOURNAL_SYNC=perhaps",
         "QLITE_ROUTING_APPROVAL=on",
         "QLITE_PUBLIC_URL=qlite.example.com",
+        "QLITE_DATA_DIR=/dev/null/qlite",
+        "PORT=99999",
         "QLITE_SCRIPT_NAME=qlite",
         "QLITE_DEBUG=maybe",
         "QLITE_MAX_REQUEST_BYTES=64M",
@@ -86,4 +88,58 @@ def test_it_reads_a_file_as_people_write_it(
 def test_it_passes_over_no_line_in_silence(tmp_path: Path, line: str) -> None:
     (tmp_path / ".env").write_text(f"\n{line}\n")
     with pytest.raises(ImproperlyConfigured, match="line 2 of"):
+        env.read_file(tmp_path / ".env")
+
+
+def test_a_bad_address_of_a_provider_leaves_no_half_of_a_first_start_behind(tmp_path: Path) -> None:
+    bad = qlite("setup", tmp_path, DATABASE_URL="", OLLAMA_BASE_URL="127.0.0.1:11434")
+    assert (bad.returncode, bad.stdout) == (1, "")
+    assert bad.stderr == (
+        "qlite cannot start: OLLAMA_BASE_URL: '127.0.0.1:11434/v1' is neither an https nor an http address\n"
+    )
+    assert "admin password" in qlite("setup", tmp_path, DATABASE_URL="").stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "bind", "printed"),
+    [
+        ("", "127.0.0.1:8391", "127.0.0.1:8391"),
+        ("localhost", "localhost:8391", "localhost:8391"),
+        ("0.0.0.0", "0.0.0.0:8391", "127.0.0.1:8391"),
+        ("0.0.0.0:8392", "0.0.0.0:8392", "127.0.0.1:8392"),
+        (":8392", ":8392", "127.0.0.1:8392"),
+        ("[::]:8392", "[::]:8392", "[::1]:8392"),
+        ("10.0.0.7:8392", "10.0.0.7:8392", "10.0.0.7:8392"),
+    ],
+)
+def test_it_prints_an_address_that_can_be_called(
+    monkeypatch: pytest.MonkeyPatch, value: str, bind: str, printed: str
+) -> None:
+    monkeypatch.setenv("QLITE_TEST_BIND", value)
+    assert env.bind("QLITE_TEST_BIND", 8391) == bind
+    assert env.reachable(bind) == printed
+
+
+@pytest.mark.parametrize("value", ["8080", "127.0.0.1:99999", "http://127.0.0.1:8080", "a:b", "::1", "[::1", "a b:1"])
+def test_it_refuses_what_is_no_address_to_listen_on(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("QLITE_TEST_BIND", value)
+    with pytest.raises(ImproperlyConfigured, match="QLITE_TEST_BIND"):
+        env.bind("QLITE_TEST_BIND", 8391)
+
+
+@pytest.mark.parametrize("value", ["/dev/null/qlite", "/dev/null", "~no-such-user/qlite"])
+def test_it_names_a_folder_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("QLITE_TEST_FOLDER", value)
+    with pytest.raises(ImproperlyConfigured, match="QLITE_TEST_FOLDER"):
+        env.folder("QLITE_TEST_FOLDER", ROOT)
+
+
+def test_the_name_that_people_use_is_an_allowed_host() -> None:
+    assert env.host_of("https://llm.example.com:8443/x") == "llm.example.com"
+    assert env.host_of("http://[::1]:8080") == "[::1]"
+
+
+def test_a_file_of_settings_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"QLITE_TEST_LINE=\xff\xfe")
+    with pytest.raises(ImproperlyConfigured, match=r"\.env cannot be read"):
         env.read_file(tmp_path / ".env")
