@@ -95,13 +95,21 @@ class RevisionAdmin(ExchangePages):
             "revision": revision,
             "groups": grouped(changes(serving, wanted)),
             "lost": grouped(changes(serving, draft)),
+            "alone": store.may_restore(revision),
             "seen": store.version(),
         }
         return self.page(request, "restore", f"Restore revision {revision.number}", context)
 
     def _restored(self, request: HttpRequest, revision: Revision) -> HttpResponse:
         refuse_beyond(request, *store.tried(store.document_of(revision), replace=True))
-        published = store.restore(revision, request.user.get_username())
+        kept = store.bring_back(revision, request.user.get_username())
+        published = kept.revision
+        if not kept.new or published is None:
+            self.log_change(request, revision, "Restored into the draft")
+            messages.success(
+                request, f"Revision {revision.number} is kept as a draft: somebody else has to publish it."
+            )
+            return HttpResponseRedirect(reverse("admin:routing_revision_publish"))
         self.log_change(request, published, f"Restored revision {revision.number}")
         messages.success(request, said(request, published))
         for notice in published.note.split(". ")[1:]:

@@ -7,11 +7,13 @@ from routing.store.review import (
     DraftMoved,
     Kept,
     Unconfirmed,
+    bring_back,
     cancel,
     discard,
     editors,
     edits,
     may_publish,
+    may_restore,
     notes,
     past_publications,
     publish_draft,
@@ -24,7 +26,9 @@ from routing.store.review import (
     waiting_changes,
 )
 from routing.store.revisions import (
+    CredentialsMove,
     apply,
+    before_last,
     document_of,
     draft,
     latest,
@@ -42,6 +46,7 @@ from routing.store.serving import load_provider, load_snapshot, mark
 from routing.store.standing import Standing, standing
 
 __all__ = [
+    "CredentialsMove",
     "DraftMoved",
     "Kept",
     "RoutingRefused",
@@ -49,6 +54,8 @@ __all__ = [
     "Unconfirmed",
     "apply",
     "ask_prices",
+    "before_last",
+    "bring_back",
     "cancel",
     "check_credentials",
     "differences",
@@ -65,6 +72,7 @@ __all__ = [
     "load_snapshot",
     "mark",
     "may_publish",
+    "may_restore",
     "moved",
     "named",
     "notes",

@@ -11,6 +11,7 @@ from django.utils import timezone
 from routing.document import Document, Entry
 from routing.fields import Sealed, SecretUnreadable
 from routing.models import LiveCredential, Provider
+from routing.readers import STORED
 
 Held = tuple[Any, str]  # sealed, or '', and the name of a variable, or ''
 NOTHING: Held = ("", "")
@@ -98,6 +99,13 @@ def moved(was: Entry, now: Entry) -> bool:
     """Say whether a provider is at another host than before."""
     one, other = (urlsplit(each["base_url"]) for each in (was, now))
     return (one.scheme, one.netloc.lower()) != (other.scheme, other.netloc.lower())
+
+
+def led_elsewhere(before: Document, after: Document) -> list[str]:
+    """Name the providers whose stored credential would go to another host than it was entered for."""
+    known = {entry["name"]: entry for entry in before["providers"] if entry["credential"] == STORED}
+    stored = [entry for entry in after["providers"] if entry["credential"] == STORED and entry["name"] in known]
+    return sorted(entry["name"] for entry in stored if moved(known[entry["name"]], entry))
 
 
 def _unreadable(rows: Mapping[str, Held]) -> Iterator[str]:

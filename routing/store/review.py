@@ -18,10 +18,10 @@ from routing.diff import Change
 from routing.document import Document
 from routing.merge import merged
 from routing.models import DraftEdit, Publication, Revision
-from routing.readers import STORED
 from routing.store import credentials
 from routing.store.checks import findings
 from routing.store.revisions import (
+    before_last,
     document_of,
     draft,
     freeze,
@@ -29,6 +29,8 @@ from routing.store.revisions import (
     normal,
     pending,
     publish,
+    restore,
+    set_rows,
     wait_for_other_publishers,
 )
 from routing.store.rows import RoutingRefused, write_rows
@@ -172,6 +174,24 @@ def discard(author: str, *, seen: str) -> None:
     DraftEdit.objects.all().delete()
 
 
+@transaction.atomic
+def bring_back(revision: Revision, author: str, *, alone: bool = False, move_credentials: bool = False) -> Kept:
+    """Restore an earlier revision, or keep it as a draft where somebody else has to agree. Raises RoutingRefused.
+
+    `alone`: without a second person even where approval is asked for.
+    """
+    wait_for_other_publishers()
+    if alone or may_restore(revision):
+        return Kept(restore(revision, author, move_credentials=move_credentials), True)
+    note = set_rows(revision, move_credentials=move_credentials)
+    return Kept(latest(), False, _keep(author, note))
+
+
+def may_restore(revision: Revision) -> bool:
+    """Say whether one person alone may restore it: with approval asked for, only what served until just now."""
+    return not settings.ROUTING_APPROVAL or revision.number == before_last()
+
+
 def edits() -> list[DraftEdit]:
     """List what was edited since the last publication, oldest first."""
     return list(DraftEdit.objects.all())
@@ -236,7 +256,7 @@ def _go_live(waiting: Publication) -> Publication:
         return _over(waiting, Publication.State.FAILED, f"Not published: {'; '.join(clashes)} meanwhile")
     before = draft()
     there = _unmoved(before, table)
-    if gone := sorted(_led_elsewhere(serving, table) - there):
+    if gone := sorted(set(credentials.led_elsewhere(serving, table)) - there):
         outcome = f"Not published: the credential that was entered for the new address of {', '.join(gone)} is gone"
         return _over(waiting, Publication.State.FAILED, outcome)
     _let_rows_follow(serving, before, table)
@@ -258,13 +278,6 @@ def _unmoved(rows: Document, table: Document) -> set[str]:
     """Providers that the draft has at the address they serve from: only their new credentials may go there."""
     there = {entry["name"]: entry["base_url"] for entry in table["providers"]}
     return {entry["name"] for entry in rows["providers"] if there.get(entry["name"]) == entry["base_url"]}
-
-
-def _led_elsewhere(serving: Document, table: Document) -> set[str]:
-    """Providers whose stored credential would go to another host than it serves now."""
-    known = {entry["name"]: entry for entry in serving["providers"] if entry["credential"]}
-    stored = [entry for entry in table["providers"] if entry["credential"] == STORED and entry["name"] in known]
-    return {entry["name"] for entry in stored if credentials.moved(known[entry["name"]], entry)}
 
 
 def _over(waiting: Publication, state: Publication.State, outcome: str) -> Publication:

@@ -12,6 +12,11 @@ from routing.models import DraftEdit, Revision
 from routing.store import credentials
 from routing.store.rows import RoutingRefused, read_rows, write_rows
 
+
+class CredentialsMove(RoutingRefused):
+    """A stored credential would be sent to another host than it was entered for."""
+
+
 _LOCK = 0x716C_6974_65  # any constant that is only ours, for PostgreSQL's advisory locks
 
 
@@ -65,19 +70,34 @@ def freeze(
 
 
 @transaction.atomic
-def restore(revision: Revision | int, author: str) -> Revision:
+def restore(revision: Revision | int, author: str, *, move_credentials: bool = False) -> Revision:
     """Set the rows to what an earlier revision said and publish that as a new one. Raises RoutingRefused.
 
     Credentials are not in revisions: a provider that still exists keeps its own, others have to be given one again
-    (the new revision's note names them).
+    (the new revision's note names them). One that would come to another host is refused, unless `move_credentials`.
     """
     wait_for_other_publishers()
     if isinstance(revision, int):
         revision = numbered(revision)
-    notices = write_rows(document_of(revision), {}, replace=True)
-    DraftEdit.objects.all().delete()
-    note = ". ".join([f"Restored revision {revision.number}", *notices])
+    note = set_rows(revision, move_credentials=move_credentials)
     return publish(author, note, restored_from=revision)
+
+
+def set_rows(revision: Revision, *, move_credentials: bool = False) -> str:
+    """Make the draft say what an earlier revision said, and return a note on it. Raises RoutingRefused."""
+    before, after = draft(), document_of(revision)
+    led = credentials.led_elsewhere(before, after)
+    if led and not move_credentials:
+        raise CredentialsMove(f"the stored credential of {', '.join(led)} was entered for another host")
+    notices = write_rows(after, {}, replace=True)
+    DraftEdit.objects.all().delete()
+    return ". ".join([f"Restored revision {revision.number}", *notices])
+
+
+def before_last() -> int:
+    """Return the number of the revision that served before the one that serves, 0 where there is none."""
+    numbers = Revision.objects.order_by("-number").values_list("number", flat=True)[:2]
+    return int(numbers[1]) if len(numbers) > 1 else 0
 
 
 @transaction.atomic

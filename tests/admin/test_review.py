@@ -190,6 +190,26 @@ def test_it_shows_what_a_restored_revision_takes_from_the_draft(olga: Client) ->
     assert (Route.objects.get().enabled, Route.objects.get().cache_ttl) == (True, None)
 
 
+def test_it_keeps_what_is_older_than_the_last_revision_for_a_second_person(olga: Client, settings: Any) -> None:
+    first = store.latest()
+    assert first is not None
+    for ttl in (1, 2):
+        Route.objects.update(cache_ttl=ttl)
+        store.publish("root")
+    settings.ROUTING_APPROVAL = True
+    address = reverse("admin:routing_revision_restore", args=[first.number])
+    looked = olga.get(address)
+    assert "which somebody else has to publish" in looked.content.decode()
+    told = olga.post(address, {"seen": looked.context["seen"]}, follow=True).content.decode()
+    assert "kept as a draft" in told and "somebody else has to publish it" in told
+    assert (count(), Route.objects.get().cache_ttl, store.editors()) == (3, None, ["olga"])
+    undo = reverse("admin:routing_revision_restore", args=[store.before_last()])
+    looked = olga.get(undo)
+    assert "serves in every process" in looked.content.decode()
+    olga.post(undo, {"seen": looked.context["seen"]})
+    assert (count(), Route.objects.get().cache_ttl) == (4, 1)
+
+
 def test_it_compares_any_two_states(olga: Client) -> None:
     for ttl in (1, 2, 3):
         Route.objects.update(cache_ttl=ttl)

@@ -186,3 +186,45 @@ def test_import_wants_a_file_or_the_environment(tmp_path: Path) -> None:
     for words in ((), ("file.yaml", "--env")):
         with pytest.raises(CommandError, match="name a file, or say --env"):
             run("import", *words)
+
+
+def three_revisions() -> None:
+    for ttl in (60, 120):
+        edit(cache_ttl=ttl)
+        run("publish", "--yes")
+
+
+def test_rollback_wants_a_second_person_for_what_is_older_than_the_last(first: Revision, settings: Any) -> None:
+    three_revisions()
+    settings.ROUTING_APPROVAL = True
+    said = run("rollback", str(first.number))
+    assert "A second person has to publish it" in said[-1] and "1 unpublished changes" in said[-1]
+    assert Revision.objects.count() == 3 and store.editors() == ["command line"]
+    with pytest.raises(CommandError, match="somebody else has to publish it"):
+        run("publish", "--yes")
+    said = run("rollback")  # the last publication alone, for an emergency
+    assert said[-1].endswith(f"Revision {first.number + 3} serves.")
+    assert Route.objects.get().cache_ttl == 60
+
+
+def test_rollback_says_loudly_that_nobody_approved(first: Revision, settings: Any) -> None:
+    three_revisions()
+    settings.ROUTING_APPROVAL = True
+    err = StringIO()
+    call_command("rollback", str(first.number), "--without-approval", stdout=StringIO(), stderr=err)
+    assert "WITHOUT the second person" in err.getvalue()
+    assert Route.objects.get().cache_ttl is None and Revision.objects.count() == 4
+
+
+def test_rollback_takes_no_credential_to_another_host_unless_it_is_said(first: Revision) -> None:
+    box = Provider.objects.get(name="box")
+    box.credential, box.base_url = "sk-for-the-new-host", "https://new.example/v1"
+    Provider.objects.filter(name="box").update(credential="sk-for-the-old-host")
+    store.publish("olga", "it has a credential")
+    box.save()
+    store.publish("olga", "it moved")
+    with pytest.raises(CommandError, match=r"stored credential of box was entered for another.*--move-credentials"):
+        run("rollback")
+    assert Provider.objects.get(name="box").base_url == "https://new.example/v1"
+    run("rollback", "--move-credentials")
+    assert Provider.objects.get(name="box").base_url == "https://llm.example/v1"
