@@ -14,6 +14,7 @@ from proxy.chat import Chat
 from proxy.dialects.base import Asked, Dialect
 from proxy.dialects.openai_chat import wants_usage
 from proxy.errors import BadRequest
+from proxy.signatures import Signatures
 from routing.snapshot import Match
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Call:
     carried: tuple[tuple[str, str], ...] = ()  # headers that go to a target of the caller's own dialect unchanged
     reservation: Reservation | None = None  # on the budgets that the call counts on
     headers: Mapping[bytes, bytes] = field(default_factory=dict)  # as they came in, by lower-case name
+    signatures: Signatures | None = None  # remembered for the team
     passing: "Passing | None" = None  # set where nothing is translated, see proxy.native
 
     @property

@@ -32,6 +32,7 @@ from proxy.outlook import Outlook
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Outgoing
 from proxy.requestlog import RequestLog
+from proxy.signatures import Signatures
 from proxy.upstream import Upstream, limits_of, without_private
 from proxy.ways import Way
 from routing.decide import order
@@ -75,6 +76,7 @@ class Gateway:
     shadow_payer: shadow.Payer = field(default_factory=shadow.Payer)
     copies: int = 0  # of calls for shadow targets, under way
     used: dict[str, float] = field(default_factory=dict)  # key id -> last use, taken by the housekeeper
+    signatures: Signatures = field(default_factory=lambda: Signatures(time.monotonic))
     batches: set[str] = field(default_factory=set)  # those whose record has been written, see proxy.native.batches
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -98,7 +100,7 @@ class Gateway:
             stream=False,
             prompt_bytes=size,
         )
-        return Call(grant, entry, time.monotonic())
+        return Call(grant, entry, time.monotonic(), signatures=self.signatures)
 
     async def serve(self, call: Call, raw: bytes, check: Callable[[], None] = lambda: None, **url: Any) -> Reply:
         """Read the request, find its route and take it through the stages. `url` holds what the URL says of it.

@@ -62,7 +62,7 @@ class Chunks:
 
 
 class Translation(ProviderStream):
-    """`kept` holds OpenAI's chunks as events, whatever provider and caller speak."""
+    """`kept` holds OpenAI's chunks as events, whatever provider and caller speak. `note` is shown each chunk."""
 
     def __init__(
         self,
@@ -71,10 +71,12 @@ class Translation(ProviderStream):
         encoder: StreamEncoder,
         *,
         model: str = "",
+        note: Callable[[Json], None] | None = None,
         deadline: float = float("inf"),
     ) -> None:
         super().__init__(body, deadline=deadline)
         self._translator, self._encoder = translator, encoder
+        self._note = note
         self._model = model  # what the answer says its model is, where that is not the upstream's
 
     @property
@@ -121,6 +123,8 @@ class Translation(ProviderStream):
     def _encode(self, chunks: list[Json]) -> bytes:
         out = b""
         for chunk in chunks:
+            if self._note is not None:
+                self._note(chunk)
             if self._model:
                 chunk["model"] = self._model
             self._keep(sse.encode(orjson.dumps(chunk)))

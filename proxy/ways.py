@@ -16,10 +16,12 @@ from proxy.dialects.openai_chat import OpenAIChat
 from proxy.errors import BadRequest, UpstreamError
 from proxy.passage import Passage
 from proxy.providers import ADAPTERS
+from proxy.providers.anthropic import capabilities
 from proxy.providers.base import Adapter, Json, Outgoing
 from proxy.providers.extensions import FOREIGN, left_out
 from proxy.providers.likenesses import completion as in_form
 from proxy.relay import Relay
+from proxy.signatures import BLOCKS, EXTRA, Noter
 from proxy.stream import ProviderStream, Source
 from proxy.translation import Chunks, Translation
 from routing.snapshot import Target
@@ -109,7 +111,7 @@ class Translated:
 
     def request(self, call: Call, target: Target) -> Outgoing:
         adapter = _adapter(target)
-        chat = _likened(call.chat, target) if adapter.dialect == "openai" else call.chat
+        chat = _likened(call.chat, target) if adapter.dialect == "openai" else _signed(call, target, adapter)
         if (dialect := call.dialect) is None:
             return adapter.request(chat, target)
         try:
@@ -125,12 +127,15 @@ class Translated:
         dialect = call.dialect or _CHAT
         translator = adapter.stream(call.chat) or Chunks(adapter.usage)
         model = call.asked.model if call.match.route.answer_as_asked else ""
-        return Translation(source, translator, dialect.encoder(call.asked), model=model, deadline=deadline)
+        note = _noter(call, adapter)
+        return Translation(source, translator, dialect.encoder(call.asked), model=model, note=note, deadline=deadline)
 
     def read(self, call: Call, target: Target, raw: bytes) -> Read:
         adapter = _adapter(target)
         body = in_form(_completion(raw, target)) if adapter.dialect == "openai" else _object(raw, target)
         completion = adapter.reply(body, call.chat)
+        if (note := _noter(call, adapter)) is not None:
+            note(completion)
         if call.match.route.answer_as_asked:
             completion = completion | {"model": call.asked.model}
         told = (call.dialect or _CHAT).reply(completion, call.asked)
@@ -170,6 +175,24 @@ def operation_of(call: Call) -> str:
 
 def _adapter(target: Target) -> Adapter:
     return ADAPTERS[target.provider.kind]
+
+
+def _noter(call: Call, adapter: Adapter) -> Callable[[Json], None] | None:
+    """Return who notes the signatures of an answer, None where there are none."""
+    if call.signatures is None or adapter.dialect == "openai":
+        return None
+    return Noter(call.signatures, call.grant.team).take_first
+
+
+def _signed(call: Call, target: Target, adapter: Adapter) -> Chat:
+    """Return the chat with signatures that the target wants back and the caller's client has lost.
+
+    Claude's newer models do without, and may refuse thoughts of a conversation that has been changed since.
+    """
+    chat, is_google = call.chat, adapter.dialect == "gemini"
+    if call.signatures is None or not (is_google or capabilities.of(target.model or chat.model).thinking == "budget"):
+        return chat
+    return call.signatures.restored(call.grant.team, chat, EXTRA if is_google else BLOCKS)
 
 
 def _with_carried(headers: Headers, carried: Headers, dialect: str) -> Headers:

@@ -6,7 +6,6 @@ batches. Of OpenAI's the batch itself tells the sum.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -32,7 +31,6 @@ _PATHS = {
 }
 _RESULTS = re.compile(r"/v1/messages/batches/[^/?#]+/results$")
 _LINES = re.compile(rb"[\r\n]+")
-NOTHING = Usage()
 Item = tuple[str, Usage]  # the model of one answer and what it used
 
 
@@ -55,7 +53,8 @@ class Sums:
             yield Share(batch, f"{batch} {model}", model, usage, long)
 
     def _of(self, model: str, long: bool) -> Usage:
-        return replace(NOTHING, **dict(zip(UNITS, self._sums.get((model, long), ()), strict=False)))
+        counts: dict[str, Any] = dict(zip(UNITS, self._sums.get((model, long), ()), strict=False))
+        return Usage(**counts)
 
 
 class Lines:

@@ -134,7 +134,17 @@ def _blocks(events: list[Json]) -> list[Json]:
     return list(blocks.values())
 
 
-async def second_request(folder: Path, surface: str, model: str, *, stream: bool) -> Json:
+def forgotten(told: Any) -> Any:
+    """What many frameworks keep of an answer: no member that their own types do not have, and no reasoning."""
+    if isinstance(told, list):
+        return [forgotten(each) for each in told if not (isinstance(each, dict) and each.get("type") == "reasoning")]
+    if not isinstance(told, dict):
+        return told
+    lost = ("extra_content", "thinking_blocks", "reasoning_content")
+    return {name: forgotten(each) for name, each in told.items() if name not in lost}
+
+
+async def second_request(folder: Path, surface: str, model: str, *, stream: bool, forgetful: bool = False) -> Json:
     """What the provider is asked with the second turn."""
     kind = model.partition("-")[0]
     place = Provider("up", kind, "https://up.example", secret="s")
@@ -152,7 +162,8 @@ async def second_request(folder: Path, surface: str, model: str, *, stream: bool
             data = [sse.data_of(event) for event in sse.events(await read(reply))]
             return [json.loads(each) for each in data if each and each != b"[DONE]"]
 
-        await ask(with_result(surface, ASK[surface], await ask(ASK[surface])))
+        told = await ask(ASK[surface])
+        await ask(with_result(surface, ASK[surface], forgotten(told) if forgetful else told))
         body: Json = orjson.loads(provider.sent[-1].content)
         return body
 
@@ -173,6 +184,25 @@ def test_googles_signature_stands_on_its_call(tmp_path: Path, surface: str, stre
     body = asyncio.run(second_request(tmp_path, surface, "gemini", stream=stream))
     call = next(part for part in body["contents"][1]["parts"] if "functionCall" in part)
     assert call == CALL
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("surface", ["chat", "responses", "messages"])
+def test_googles_signature_is_remembered_for_clients_that_lose_it(tmp_path: Path, surface: str, stream: bool) -> None:
+    body = asyncio.run(second_request(tmp_path, surface, "gemini", stream=stream, forgetful=True))
+    call = next(part for part in body["contents"][1]["parts"] if "functionCall" in part)
+    assert call == CALL
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize("surface", ["chat", "responses"])
+def test_claude_goes_on_thinking_for_clients_that_lose_its_thoughts(tmp_path: Path, surface: str, stream: bool) -> None:
+    body = asyncio.run(second_request(tmp_path, surface, "anthropic-budget", stream=stream, forgetful=True))
+    assert body["messages"][1]["content"] == [THOUGHT, HIDDEN, USE]
+    assert body["thinking"]["type"] == "enabled"
+    # Newer models do without: their thoughts are of one conversation, which a client may have cut.
+    body = asyncio.run(second_request(tmp_path, surface, "anthropic", stream=stream, forgetful=True))
+    assert body["messages"][1]["content"] == [USE]
 
 
 def test_google_is_shown_no_signature_but_its_own() -> None:
