@@ -99,9 +99,10 @@ class Noter:
 
     def take_first(self, answer: Json) -> None:
         """Take what the first choice of a completion, or of a chunk of one, says."""
-        choices = answer.get("choices")
-        if choices:
-            self.take(choices[0].get("message") or choices[0].get("delta"))
+        if choices := answer.get("choices"):
+            said = choices[0].get("delta") or choices[0].get("message")
+            if said and ("tool_calls" in said or BLOCKS in said):
+                self.take(said)
 
 
 def _calls_of(message: Json) -> list[Json]:

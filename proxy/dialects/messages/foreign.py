@@ -17,38 +17,41 @@ _ID = {"tool_use": "id", "tool_result": "tool_use_id"}
 
 def as_native(asked: Asked) -> Asked:
     """Return the request as Anthropic may see it. Where there is nothing foreign in it, its bytes pass."""
-    given = asked.body["messages"]
-    messages = [_cleaned(message) for message in given]
-    if all(mine is theirs for mine, theirs in zip(messages, given, strict=True)):
+    messages = asked.body["messages"]
+    if not any(map(_has_foreign, messages)):
         return asked
-    kept = [message for message in messages if message["content"] != []]
+    cleaned = [_cleaned(message) if _has_foreign(message) else message for message in messages]
+    kept = [message for message in cleaned if message["content"] != []]
     raw = with_value(asked.raw, asked.body, "messages", kept)
     return replace(asked, raw=raw, body=asked.body | {"messages": kept})
 
 
-def _cleaned(message: Json) -> Json:
-    """Return the same message where there is nothing foreign in it."""
+def _has_foreign(message: Json) -> bool:
     blocks = message["content"]
-    if type(blocks) is not list or not blocks:
-        return message
-    kept = [cleaned for block in blocks if (cleaned := _block(block)) is not None]
-    same = len(kept) == len(blocks) and all(mine is theirs for mine, theirs in zip(kept, blocks, strict=True))
-    return message if same else message | {"content": kept}
+    return type(blocks) is list and any(map(_is_foreign, blocks))
 
 
-def _block(block: Json) -> Json | None:
-    """Return a block as Anthropic takes it, None for a thought that it would not accept as its own."""
+def _is_foreign(block: Json) -> bool:
     kind = block.get("type")
-    if kind == "thinking" and not block.get("signature"):
-        return None
-    name = _ID.get(kind) if type(kind) is str else None
-    return block if name is None else _tool(block, name)
+    if kind == "thinking":
+        return not block.get("signature")
+    if kind == "tool_use":
+        return OURS in block or _is_odd(block.get("id"))
+    return kind == "tool_result" and _is_odd(block.get("tool_use_id"))
 
 
-def _tool(block: Json, name: str) -> Json:
-    known: Any = block.get(name)
-    if OURS in block:
-        block = {member: value for member, value in block.items() if member != OURS}
-    if type(known) is str and known and (wire := wire_id(known)) != known:
-        block = block | {name: wire}
-    return block
+def _is_odd(called: Any) -> bool:
+    """Say whether an id of a call is one that Anthropic does not take; one that is no id at all is its to judge."""
+    return type(called) is str and called != "" and wire_id(called) != called
+
+
+def _cleaned(message: Json) -> Json:
+    blocks = [block for block in message["content"] if not (block.get("type") == "thinking" and _is_foreign(block))]
+    return message | {"content": [_told(block) if _is_foreign(block) else block for block in blocks]}
+
+
+def _told(block: Json) -> Json:
+    """Return a call, or what it brought, as Anthropic takes it."""
+    name = _ID[block["type"]]
+    told = {member: value for member, value in block.items() if member != OURS}
+    return told | {name: wire_id(told[name])} if _is_odd(told.get(name)) else told
