@@ -38,7 +38,7 @@ async def reserve(gateway: "Gateway", call: "Call", targets: list[Target]) -> li
     if amount:
         found = purse.reserve(limits, amount, entry.at)
         if isinstance(found, Shortage):
-            found = await _asked(gateway, limits, amount, entry.at)
+            found = await _asked(purse, limits, amount, entry.at)
         call.reservation, entry.reserved_nano, entry.leases = found, amount, found.leases
     return targets
 
@@ -49,16 +49,16 @@ def go_on(gateway: "Gateway", call: "Call", spent_nano: int) -> None:
         return
     wanted = spent_nano + estimate.SESSION_NANO
     lacking = gateway.purse.grow(call.reservation, wanted)
-    if lacking is not None and lacking.lacks(wanted - call.reservation.amount_nano, gateway.clock()):
+    if lacking is not None and lacking.lacks(wanted - call.reservation.amount_nano, gateway.purse.elapsed()):
         raise OverBudget(_over(lacking, wanted - call.reservation.amount_nano))
 
 
-async def _asked(gateway: "Gateway", limits: Sequence[Limit], amount: int, at: float) -> Reservation:
+async def _asked(purse: Purse, limits: Sequence[Limit], amount: int, at: float) -> Reservation:
     """Ask the database for what is missing, as often as others may give something back."""
-    purse, loop = gateway.purse, asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     purse.loop, deadline = loop, loop.time() + WAIT_SECONDS
     while isinstance(found := purse.reserve(limits, amount, at), Shortage):
-        now, late = gateway.clock(), loop.time() >= deadline
+        now, late = purse.elapsed(), loop.time() >= deadline
         for account in found.accounts:
             if account.lacks(amount, now) or (late and account.looked_at >= now - WAIT_SECONDS):
                 raise OverBudget(_over(account, amount))

@@ -91,7 +91,7 @@ def start(worker_index: int = 0, *, build: Callable[[], Gateway] | None = None) 
     except (JournalUnavailable, ImportError) as error:
         raise SystemExit(f"qlite cannot start: {error}") from None
     post = Post()
-    held_leases = Leases(gateway.purse, gateway.journal, gateway.clock)
+    held_leases = Leases(gateway.purse, gateway.journal)
     breakers = Exchange(gateway.health, gateway.origin)
     answer = answers(gateway, held_leases, breakers)
     database = chores(gateway, held_leases, breakers, post, answer)

@@ -1,9 +1,12 @@
 """What this process may spend of each budget: slices leased from the database, and what is reserved of them.
 
 Every counter belongs to the event loop. The housekeeper takes questions out of a queue and hands answers back over the
-loop; what it reads of a counter meanwhile may be a moment old, never torn. Amounts are nano-USD.
+loop; what it reads of a counter meanwhile may be a moment old, never torn. Amounts are nano-USD. How long something
+took is measured by a clock that nobody sets (`now`, monotonic seconds); only the window of a call goes by the wall
+clock (`at`, epoch seconds).
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -79,7 +82,7 @@ class Reservation:
 
     accounts: tuple[Account, ...]
     amount_nano: int
-    at: float
+    since: float
     over: bool = False
     expired: bool = False
 
@@ -128,25 +131,27 @@ class Purse:
     table: Table | None = None
     wake: Callable[[], None] = lambda: None  # tells the housekeeper that there are questions
     loop: Any = None  # the event loop, once something was asked on it
+    elapsed: Callable[[], float] = time.monotonic
     asks: deque[Ask] = field(default_factory=deque)
     accounts: dict[int, Account] = field(default_factory=dict)  # by limit: of the window of the latest call
     past: list[Account] = field(default_factory=list)  # of windows gone by, or closed: until the ledger has their rows
     open: dict[int, Reservation] = field(default_factory=dict)
 
     def reserve(self, limits: Sequence[Limit], amount_nano: int, at: float) -> Reservation | Shortage:
-        """Hold `amount_nano` on all of `limits`, or on none. `at`, in epoch seconds, chooses the windows."""
+        """Hold `amount_nano` on all of `limits`, or on none. `at` chooses the windows."""
         accounts = [self._account(limit, at) for limit in limits]
         for account in accounts:
             if account.free < amount_nano:
                 return Shortage(tuple(each for each in accounts if each.free < amount_nano), amount_nano)
+        now = self.elapsed()
         for account in accounts:
             account.reserved += amount_nano
             account.open += 1
-            account.used_at = at
+            account.used_at = now
             if account.keeps and not account.asked and account.free * 2 < account.keeps:
                 account.asked = True
                 self.ask(account, amount_nano)
-        made = Reservation(tuple(accounts), amount_nano, at)
+        made = Reservation(tuple(accounts), amount_nano, now)
         self.open[id(made)] = made
         return made
 
@@ -161,7 +166,7 @@ class Purse:
                 return account
         for account in reservation.accounts:
             account.reserved += more
-            account.used_at = max(account.used_at, reservation.at)
+            account.used_at = self.elapsed()
         reservation.amount_nano = amount_nano
         return None
 
@@ -188,7 +193,7 @@ class Purse:
 
     def expire(self, now: float) -> int:
         """Give back what nobody has settled in all that time. Returns how many there were."""
-        old = [each for each in self.open.values() if now - each.at > EXPIRES_SECONDS]
+        old = [each for each in self.open.values() if now - each.since > EXPIRES_SECONDS]
         for reservation in old:
             self.void(reservation)
             reservation.expired = True

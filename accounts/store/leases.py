@@ -71,8 +71,8 @@ class Held:
 class Leases:
     """The leases of this process."""
 
-    def __init__(self, purse: Purse, journal: Journal, clock: Callable[[], float]) -> None:
-        self._purse, self._journal, self._clock = purse, journal, clock
+    def __init__(self, purse: Purse, journal: Journal) -> None:
+        self._purse, self._journal = purse, journal
         self._held: dict[str, Held] = {}
 
     def answer(self) -> None:
@@ -90,12 +90,12 @@ class Leases:
                 told = [grants.get(account) or Slice(account, away=True) for account in by_account]
                 for account in by_account:
                     self._row(account).posted += 1
-                self._post(_told, self._purse, asks, told, self._clock)
+                self._post(_told, self._purse, asks, told)
 
     def keep(self) -> None:
         """Write down what the loop has given back or overdrawn, and that we live."""
-        now = self._clock()
-        self._post(_given_back, self._purse, self._clock)
+        now = self._purse.elapsed()
+        self._post(_given_back, self._purse)
         for lease, held in list(self._held.items()):
             if held.posted == held.account.applied:
                 self._write(held, now)
@@ -145,7 +145,7 @@ class Leases:
         # Nothing is written for a budget that was deleted.
         place = (account.lease, account.window.first, self._journal.name)
         cursor.execute(WRITE, (*place, *said, account.limit.id))
-        held.granted, held.said, held.written_at = granted, said, self._clock()
+        held.granted, held.said, held.written_at = granted, said, self._purse.elapsed()
 
     def _done(self, held: Held) -> bool:
         """Delete the row of an account that is closed, as soon as the ledger has all of it."""
@@ -201,8 +201,8 @@ def _left(cursor: CursorWrapper, account: Account, base: int) -> tuple[int, int]
     return int(budget[0]) - spent - others - (int(ours[0]) if ours else base), idle
 
 
-def _told(purse: Purse, asks: list[Ask], grants: list[Slice], clock: Callable[[], float]) -> None:
-    purse.take(grants, clock())
+def _told(purse: Purse, asks: list[Ask], grants: list[Slice]) -> None:
+    purse.take(grants, purse.elapsed())
     by_account = {grant.account: grant for grant in grants}
     for ask in asks:
         waiter: asyncio.Future[Slice] | None = ask.waiter
@@ -210,8 +210,8 @@ def _told(purse: Purse, asks: list[Ask], grants: list[Slice], clock: Callable[[]
             waiter.set_result(by_account[ask.account])
 
 
-def _given_back(purse: Purse, clock: Callable[[], float]) -> None:
-    now = clock()
+def _given_back(purse: Purse) -> None:
+    now = purse.elapsed()
     purse.give_back(now)
     if expired := purse.expire(now):
         log.error("%s reservations were never settled; their money is free again", expired)

@@ -42,10 +42,10 @@ class Process:
 
     def __init__(self, folder: Path) -> None:
         self.now = NOON
-        self.purse = Purse(lambda: uuid7(NOON))
+        self.purse = Purse(lambda: uuid7(NOON), elapsed=lambda: self.now)
         self.purse.loop = Loop()
         self.journal = Journal(folder, cap_bytes=8 * MIB)
-        self.leases = Leases(self.purse, self.journal, lambda: self.now)
+        self.leases = Leases(self.purse, self.journal)
         self.purse.table = budgets.load_table()
         self.open: list[tuple[Reservation, Any]] = []
         self.gone = False

@@ -60,9 +60,9 @@ class Process:
 
     def __post_init__(self) -> None:
         self.journal = Journal(self.folder, cap_bytes=4 * MIB)
-        self.purse = Purse(lambda: uuid7(NOON), loop=Soon())
+        self.purse = Purse(lambda: uuid7(NOON), loop=Soon(), elapsed=self.clock)
         self.purse.table = budgets.load_table()
-        self.leases = Leases(self.purse, self.journal, self.clock)
+        self.leases = Leases(self.purse, self.journal)
 
     def die(self) -> None:
         for segment in self.journal._segments.all:

@@ -22,7 +22,7 @@ class Database:
     def __init__(self, purse: Purse, limit: Limit) -> None:
         self.purse, self.limit, self.down, self.deaf, self.asked = purse, limit, False, False, 0
         self.elsewhere = 0
-        purse.wake = self.wake
+        purse.wake, purse.elapsed = self.wake, lambda: NOW
         purse.table = table([limit])
 
     def wake(self) -> None:

@@ -28,7 +28,7 @@ NOON = 43_200.0
 
 def purse() -> Purse:
     numbers = count(1)
-    return Purse(lambda: f"lease-{next(numbers)}")
+    return Purse(lambda: f"lease-{next(numbers)}", elapsed=lambda: NOON)
 
 
 def granted(purse: Purse, amount: int, limit: Limit = TEAM, **fields: int) -> Account:
@@ -80,6 +80,18 @@ def test_what_nobody_settles_is_free_again_in_the_end() -> None:
     assert held.expire(NOON + EXPIRES_SECONDS) == 0
     assert held.expire(NOON + EXPIRES_SECONDS + 1) == 1
     assert (account.free, held.open) == (300, {})
+
+
+def test_a_wall_clock_that_is_set_neither_gives_up_calls_nor_keeps_an_old_answer() -> None:
+    held, years = purse(), 10 * 365 * 86_400
+    held.elapsed = lambda: 1.0
+    always = Limit(1, 1000, "total", team="red")
+    account = granted(held, 300, always)
+    for at in (NOON + years, NOON - years):
+        reserved(held.reserve([always], 100, at))
+    assert (account.open, held.expire(2.0), account.reserved) == (2, 0, 200)
+    held.give_back(1.0 + FORGOTTEN_SECONDS + 1)
+    assert account.granted == 200
 
 
 def test_what_is_settled_after_it_was_given_up_counts_all_the_same() -> None:
