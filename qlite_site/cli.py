@@ -1,7 +1,10 @@
 """The console script `qlite`: Django's commands and ours under one name."""
 
+import errno
 import os
 import sys
+
+OF_THE_MACHINE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
 
 
 def main() -> None:
@@ -16,3 +19,7 @@ def main() -> None:
         sys.exit(f"qlite cannot start: {error}")
     except OperationalError as error:
         sys.exit(f"qlite cannot use the database (DATABASE_URL): {error}")
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        sys.exit(f"qlite cannot go on: {error}")

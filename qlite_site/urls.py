@@ -23,6 +23,8 @@ def route_names() -> list[str]:
 FACTS = {"url": settings.PUBLIC_URL, "version": settings.VERSION, "script": settings.FORCE_SCRIPT_NAME or ""}
 home = TemplateView.as_view(template_name="home.html", extra_context=FACTS)
 
+handler404 = "qlite_site.nowhere.not_found"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),  # for browsers; programs get JSON from the gateway's own view
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),

@@ -54,6 +54,16 @@ def test_it_makes_a_data_folder_that_nobody_else_can_read(tmp_path: Path) -> Non
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
+def test_it_says_in_one_line_that_a_disk_is_full(tmp_path: Path) -> None:
+    around = os.environ | {"QLITE_DATA_DIR": str(tmp_path)}
+    with open("/dev/full", "w") as full:
+        run = subprocess.run(
+            [sys.executable, "manage.py", "about"], cwd=ROOT, env=around, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert run.returncode == 1
+    assert run.stderr == "qlite cannot go on: [Errno 28] No space left on device\n"
+
+
 def test_it_says_in_one_line_that_the_database_cannot_be_used(tmp_path: Path) -> None:
     run = qlite("setup", tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/nowhere/file.sqlite3")
     assert run.returncode == 1
