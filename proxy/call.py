@@ -34,6 +34,7 @@ class Call:
     grant: Grant
     entry: Entry
     started: float  # monotonic seconds
+    began: float = field(init=False, default=0.0)  # the same of its latest attempt
     dialect: Dialect | None = None
     asked: Asked = field(init=False)
     match: Match = field(init=False)

@@ -224,7 +224,7 @@ class Gateway:
         stream = way.stream(call, target, response.stream, deadline)
         await stream.begin()
         call.entry.first_token_us = int((time.monotonic() - call.started) * 1_000_000)
-        settle.took(self, call, target, self.clock() - attempt.started_at)
+        settle.took(self, call, target, settle.passed(call) / 1_000_000)
         delivery = Delivery(self, call, attempt, target, stream)
         delivery.reply, reply.stream = reply, delivery
 

@@ -53,6 +53,7 @@ def open_attempt(gateway: "Gateway", call: Call, target: Target) -> Attempt:
     )
     if call.passing is not None and call.passing.operation.per_request:
         attempt.usage, attempt.usage_source = {"requests": 1}, "estimated"  # whatever becomes of it, it was one
+    call.began = time.monotonic()
     entry.attempts.append(attempt)
     try:
         (gateway.journal.open if attempt.number == 1 else gateway.journal.update)(entry)
@@ -67,7 +68,7 @@ def attempt_failed(gateway: "Gateway", call: Call, attempt: Attempt, target: Tar
     attempt.status = "failed"
     attempt.http_status = error.upstream_status
     attempt.error = error.code or "upstream_error"
-    attempt.latency_us = _micros(gateway.clock() - attempt.started_at)
+    attempt.latency_us = passed(call)
     if error.billable:
         sent = -(-call.entry.prompt_bytes // tokens.BYTES_PER_TOKEN)
         least = Usage(requests=1) if attempt.usage else Usage(input=sent)
@@ -133,7 +134,7 @@ def answered(
     """
     attempt.status, attempt.error = status, error
     attempt.http_status = attempt.http_status or http_status
-    attempt.latency_us = _micros(gateway.clock() - attempt.started_at)
+    attempt.latency_us = passed(call)
     price_attempt(gateway, attempt, usage, source)
     if not error:
         gateway.health.succeeded(target.name, gateway.clock(), began=attempt.started_at)
@@ -142,6 +143,11 @@ def answered(
     elif not client_gone and error not in NOT_TROUBLE:
         gateway.health.failed(target.name, error, gateway.clock())
     close(gateway, call, status=status, http_status=http_status, error=error, client_gone=client_gone)
+
+
+def passed(call: Call) -> int:
+    """Return the microseconds since the latest attempt of a call began."""
+    return _micros(time.monotonic() - call.began)
 
 
 def took(gateway: "Gateway", call: Call, target: Target, seconds: float) -> None:

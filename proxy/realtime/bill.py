@@ -53,7 +53,7 @@ class Bill:
         for attempt in self.entry.attempts:
             if attempt.status == "open":
                 attempt.status, attempt.http_status, attempt.error = status, SWITCHING, error
-                attempt.latency_us = max(0, int((gateway.clock() - attempt.started_at) * 1_000_000))
+                attempt.latency_us = settle.passed(self._call)
         if blamed:
             gateway.health.failed(self._target.name, error, gateway.clock())
         else:
@@ -62,6 +62,7 @@ class Bill:
 
     def _price(self, usage: Usage | None, source: str) -> None:
         if usage is not None:
+            self._attempt.latency_us = settle.passed(self._call)  # which may have a price
             settle.price_attempt(self._gateway, self._attempt, usage, source)
         for model, heard in self.meter.heard.items():
             settle.price_attempt(self._gateway, self._transcriber(model), heard, "provider")
