@@ -43,11 +43,14 @@ async def reserve(gateway: "Gateway", call: "Call", targets: list[Target]) -> li
     return targets
 
 
-def go_on(gateway: "Gateway", call: "Call", spent_nano: int) -> None:
-    """Reserve more for a session that has cost so much already. Raises OverBudget where there is no more."""
+def go_on(gateway: "Gateway", call: "Call", spent_nano: int, last_nano: int) -> None:
+    """Reserve more for a session that has cost so much already. Raises OverBudget where there is no more.
+
+    `last_nano` is what its last response cost. What was said is heard again with each, so the next may cost more.
+    """
     if call.reservation is None:
         return
-    wanted = spent_nano + estimate.SESSION_NANO
+    wanted = spent_nano + max(estimate.SESSION_NANO, 2 * last_nano)
     lacking = gateway.purse.grow(call.reservation, wanted)
     if lacking is not None and lacking.lacks(wanted - call.reservation.amount_nano, gateway.purse.elapsed()):
         raise OverBudget(_over(lacking, wanted - call.reservation.amount_nano))

@@ -26,6 +26,7 @@ class Bill:
     def __init__(self, gateway: "Gateway", call: Call, attempt: Attempt, target: Target) -> None:
         self._gateway, self._call, self._attempt, self._target = gateway, call, attempt, target
         self._transcribing: dict[str, Attempt] = {}
+        self._spent = 0  # nano-USD, up to the last response
         self.meter = Meter()
         self.entry = call.entry
 
@@ -37,8 +38,8 @@ class Bill:
     def go_on(self) -> None:
         """Reserve for what comes next. Raises OverBudget where that was the last."""
         if self._call.reservation is not None:
-            spent = sum(attempt.cost_nano for attempt in self.entry.attempts)
-            admission.go_on(self._gateway, self._call, spent)
+            before, self._spent = self._spent, sum(attempt.cost_nano for attempt in self.entry.attempts)
+            admission.go_on(self._gateway, self._call, self._spent, self._spent - before)
 
     def settle(self, error: str, *, blamed: bool, gone: bool) -> None:
         """Settle with what was reported, and an estimate of what was not. Raises Unavailable."""
