@@ -65,6 +65,7 @@ class Delivery:
             self._settle(relay.usage, "provider")
         else:
             await asyncio.shield(self._gateway.spawn(self._estimated()))
+        await settle.written(self._gateway)
         self._tell_complete()
         return relay.closing(cost_text(settle.cost_of(self._call)), wants_usage=self._call.wants_usage)
 

@@ -28,6 +28,7 @@ from proxy.delivery import Delivery
 from proxy.dialects.base import Asked
 from proxy.errors import BadRequest, CannotSay, GatewayError, ModelNotFound, Unavailable, UpstreamError
 from proxy.guesses import Guesses
+from proxy.ondisk import OnDisk
 from proxy.outlook import Outlook
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Outgoing
@@ -62,6 +63,7 @@ class Gateway:
     health: Health
     counters: Counters
     requests: RequestLog
+    on_disk: OnDisk | None = None  # awaited before a call goes on, where the journal is to outlive a power cut
     purse: Purse = field(default_factory=lambda: Purse(lambda: uuid7(time.time())))
     probes: Probes = field(default_factory=Probes)  # of half-open targets
     chain: Proceed | None = None  # the stages around `dispatch`, see proxy/pipeline.py
@@ -112,7 +114,10 @@ class Gateway:
             self._read(call, raw, url)
             if self.tag_names:
                 tags.note(call, self.tag_names)
-            return await (self.chain or self.dispatch)(call)
+            reply = await (self.chain or self.dispatch)(call)
+            if self.on_disk is not None and not isinstance(reply.stream, Delivery):
+                await settle.written(self)
+            return reply
         except Unavailable as error:
             self.let_go(call, error)
             raise
@@ -189,7 +194,7 @@ class Gateway:
     async def _attempt(self, call: Call, target: Target) -> Reply:
         way = ways.choose(call, target)
         out = self._outgoing(call, target, way)
-        attempt = settle.open_attempt(self, call, target)
+        attempt = await settle.opened(self, call, target)
         try:
             response = await self.upstream.open(target, out, ADAPTERS[target.provider.kind])
             tried = [each.target for each in call.entry.attempts]

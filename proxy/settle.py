@@ -36,6 +36,27 @@ AGAIN_SECONDS = 0.5  # between two tries to settle what the journal could not ta
 LEDGER_DOWN = "The request cannot be recorded right now, so it was not sent."
 
 
+async def opened(gateway: "Gateway", call: Call, target: Target) -> Attempt:
+    """The same as `open_attempt`, and on the disk too where that is asked for."""
+    attempt = open_attempt(gateway, call, target)
+    if gateway.on_disk is not None:
+        try:
+            await written(gateway)
+        except BaseException:  # also a caller who leaves: nothing was sent
+            attempt.status, attempt.error = "failed", "ledger_unavailable"
+            raise
+    return attempt
+
+
+async def written(gateway: "Gateway") -> None:
+    """Wait until what was written down is on the disk, where that is asked for. Raises Unavailable."""
+    if gateway.on_disk is not None:
+        try:
+            await gateway.on_disk()
+        except JournalUnavailable as error:
+            raise Unavailable(LEDGER_DOWN) from error
+
+
 def open_attempt(gateway: "Gateway", call: Call, target: Target) -> Attempt:
     """Write down that `target` is about to be called. Raises Unavailable, and then it must not be called."""
     entry = call.entry
@@ -128,10 +149,12 @@ def answered(
     client_gone: bool = False,
     http_status: int = 200,
 ) -> None:
-    """Settle a call that has been answered, wholly (`settled`) or in part (`interrupted`).
+    """Settle a call that has been answered, wholly (`settled`) or in part (`interrupted`), once.
 
     Raises Unavailable if the journal cannot be written: then the last byte is kept back.
     """
+    if call.entry.status != "open":
+        return  # its caller left while its end was being settled
     attempt.status, attempt.error = status, error
     attempt.http_status = attempt.http_status or http_status
     attempt.latency_us = passed(call)

@@ -23,6 +23,7 @@ from proxy.counters import Counters
 from proxy.errors import GatewayError, NotAuthenticated
 from proxy.gateway import Gateway
 from proxy.guesses import Guesses
+from proxy.ondisk import OnDisk
 from proxy.pipeline import ExactCache, chained
 from proxy.requestlog import RequestLog
 from proxy.shadow import Payer
@@ -49,14 +50,14 @@ _starting = threading.Lock()
 
 def build_gateway() -> Gateway:
     """Return a gateway with empty tables; the housekeeper fills them before the first request."""
+    journal = Journal(settings.JOURNAL_DIR, cap_bytes=settings.JOURNAL_BYTES)
     counters = Counters(folder=os.environ.get("PROMETHEUS_MULTIPROC_DIR", ""))
     gateway = Gateway(
         snapshot=build(0, (), ()),
         keys={},
         book=Book(()),
-        journal=Journal(
-            settings.JOURNAL_DIR, cap_bytes=settings.JOURNAL_BYTES, full_sync=settings.JOURNAL_SYNC == "full"
-        ),
+        journal=journal,
+        on_disk=OnDisk(journal.commit) if settings.JOURNAL_SYNC == "full" else None,
         cache=Cache(settings.CACHE_BYTES, settings.CACHE_TTL),
         upstream=Upstream(
             Timeouts(

@@ -1,7 +1,8 @@
 """The journal: this process's requests on disk, opened before a provider is called, settled before the last byte.
 
-What `open`, `update` and `settle` have written outlives any death of the process; `sync` makes it outlive a power cut.
-They are called on the event loop and cost a few microseconds. Everything else is the housekeeper's, on one thread.
+What `open`, `update` and `settle` have written outlives any death of the process; `commit` and `sync` make it outlive a
+power cut. They are called on the event loop and cost a few microseconds. Everything else is the housekeeper's, on one
+thread, but `commit`, which any thread may call.
 """
 
 import fcntl
@@ -26,15 +27,16 @@ class JournalUnavailable(Exception):
 class Journal:
     """Files `<host>-<pid>-<boot>.<number>.journal` in `folder`, and a `.lock` that is held while the process lives.
 
-    With `full_sync` each line is on the disk before the call returns. Make it after a fork, not before.
+    Make it after a fork, not before.
     """
 
-    def __init__(self, folder: Path, *, cap_bytes: int, full_sync: bool = False) -> None:
+    def __init__(self, folder: Path, *, cap_bytes: int) -> None:
         """Make the files. Raises JournalUnavailable where the folder cannot be written."""
         self.name = f"{host()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._folder = folder
         self._lock_path = folder / f"{self.name}.lock"
         self._mutex = threading.Lock()
+        self._syncing = threading.Lock()  # taken before the mutex; never on the event loop
         self._refused = False  # whether the last request could not be opened
         # The newest line of each row, by mark and id. Settled ones are in the order in which they will be drained.
         self._rows: dict[Mark, dict[str, Place]] = {OPEN: {}, SETTLED: {}}
@@ -42,7 +44,7 @@ class Journal:
         with _told():
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = hold_new(self._lock_path)
-            self._segments = Segments(folder, self.name, cap_bytes=cap_bytes, full_sync=full_sync)
+            self._segments = Segments(folder, self.name, cap_bytes=cap_bytes)
 
     # --- on the event loop
 
@@ -89,6 +91,11 @@ class Journal:
         """Whether no request can be opened: until some have been drained, or the disk has room again."""
         return self._refused or self._segments.full
 
+    def commit(self) -> None:
+        """Force onto the disk what was written before. Blocks; raises JournalUnavailable."""
+        with _told(), self._syncing:
+            self._segments.sync()
+
     # --- on the housekeeper's thread
 
     def ready(self, at_most: int) -> list[tuple[str, bytes]]:
@@ -108,7 +115,7 @@ class Journal:
 
         Raises JournalUnavailable; the next call tries again.
         """
-        with _told():
+        with _told(), self._syncing:
             self._notice_loss()
             self._segments.sync()
             with self._mutex:
@@ -123,7 +130,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the files. Those that still hold rows stay for the next process to adopt."""
-        with self._mutex, _told():
+        with _told(), self._syncing, self._mutex:
             keep = bool(self._opened or self._settled)
             self._segments.close(keep=keep)
             if not keep:

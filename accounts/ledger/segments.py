@@ -92,12 +92,13 @@ class Place:
 class Segments:
     """The files `<name>.<number>.journal` of one process, oldest first, and a spare one. Raises OSError throughout."""
 
-    def __init__(self, folder: Path, name: str, *, cap_bytes: int, full_sync: bool) -> None:
-        self._folder, self._name, self._cap, self._full_sync = folder, name, cap_bytes, full_sync
+    def __init__(self, folder: Path, name: str, *, cap_bytes: int) -> None:
+        self._folder, self._name, self._cap = folder, name, cap_bytes
         self._size = max(4096, min(SEGMENT_BYTES, cap_bytes // 8))
         self._numbers = count(1)
         self._spare: Segment | None = None
         self._closed = False
+        self._unlisted = False  # whether a file was made that the folder on the disk may not have yet
         self.all = [self._create()]
 
     @property
@@ -118,10 +119,7 @@ class Segments:
         if not segment.fits(line):
             segment, self._spare = self._spare or self._create(), None
             self.all.append(segment)
-        start = segment.write(line)
-        if self._full_sync:
-            os.fdatasync(segment.fd)
-        return Place(segment, start, len(line))
+        return Place(segment, segment.write(line), len(line))
 
     def sync(self) -> None:
         """Force onto the disk what was written since; without a lock, so a line in between waits for the next time."""
@@ -133,7 +131,8 @@ class Segments:
             except OSError:
                 segment.dirty = True
                 raise
-        if dirty:
+        if self._unlisted:
+            self._unlisted = False
             self._sync_folder()
 
     def lost(self) -> list[Segment]:
@@ -173,13 +172,15 @@ class Segments:
         if self._closed:
             raise OSError("it is closed")
         segment = Segment.create(self._folder / f"{self._name}.{next(self._numbers):06d}{SUFFIX}", self._size)
-        if self._full_sync:
-            self._sync_folder()
+        self._unlisted = True
         return segment
 
     def _sync_folder(self) -> None:
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)
+        except OSError:
+            self._unlisted = True
+            raise
         finally:
             os.close(folder)

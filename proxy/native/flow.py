@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 
 from accounts.prices import Usage
-from proxy import sse
+from proxy import settle, sse
 from proxy.call import STOPPING
 from proxy.delivery import Delivery
 from proxy.dialects.base import Watcher
@@ -157,6 +157,7 @@ class FlowDelivery(Delivery):
         status, code = ("interrupted", error.code or "upstream_error") if error else ("settled", "")
         await asyncio.shield(self._gateway.spawn(self._estimated(status=status, error=code)))
         self._settled = True
+        await settle.written(self._gateway)
         self._tell_complete()
         return self._relay.closing("", wants_usage=False) or await self._rest()
 

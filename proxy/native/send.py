@@ -47,7 +47,7 @@ async def attempt(gateway: "Gateway", call: Call, passing: "Passing", target: Ta
     out = passing.outgoing(target)
     if call.authorization:
         out = replace(out, headers=(*out.headers, *forward.header(call, target.provider)))
-    opened = settle.open_attempt(gateway, call, target)
+    opened = await settle.opened(gateway, call, target)
     try:
         response = await gateway.upstream.pass_on(target, passing.method, out)
         if response.status_code >= 300:

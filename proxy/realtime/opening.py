@@ -54,7 +54,7 @@ class Opening(Passing):
         out = handshake.outgoing(target, self.query, self.headers)
         if call.authorization:
             out = replace(out, headers=(*out.headers, *forward.header(call, target.provider)))
-        attempt = settle.open_attempt(gateway, call, target)
+        attempt = await settle.opened(gateway, call, target)
         try:
             adapter = ADAPTERS[target.provider.kind]
             wire = await gateway.upstream.connect(target, out, adapter, protocols=self.protocols)

@@ -130,7 +130,7 @@ class Session:
             if message.type is WSMsgType.TEXT:
                 reported = self._bill.meter.received(message.data)
                 if reported:
-                    self._record()
+                    await self._record()
                 await self._client.tell(message.data)
                 if reported:
                     self._bill.go_on()
@@ -139,11 +139,12 @@ class Session:
             else:
                 return self._left(message)
 
-    def _record(self) -> None:
+    async def _record(self) -> None:
         try:
             self._bill.record()
         except JournalUnavailable as error:
             raise Unavailable(settle.LEDGER_DOWN) from error
+        await settle.written(self._gateway)
 
     def _left(self, message: Any) -> Ending:
         """Return how the provider has ended the session."""
@@ -162,6 +163,7 @@ class Session:
         error = ending.error
         try:
             self._bill.settle(error.code or "" if error else "", blamed=ending.blamed, gone=ending.gone)
+            await settle.written(self._gateway)
         except Unavailable:
             log.error("a session cannot be settled yet, request %s", self._bill.entry.id)
         if error is not None and not ending.gone:

@@ -87,8 +87,8 @@ def raw(*entries: Entry) -> list[bytes]:
 
 
 @contextmanager
-def journal(folder: Path, *, cap_bytes: int = 8 * MIB, full_sync: bool = False) -> Iterator[Journal]:
-    made = Journal(folder, cap_bytes=cap_bytes, full_sync=full_sync)
+def journal(folder: Path, *, cap_bytes: int = 8 * MIB) -> Iterator[Journal]:
+    made = Journal(folder, cap_bytes=cap_bytes)
     try:
         yield made
     finally:

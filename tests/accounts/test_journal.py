@@ -1,6 +1,7 @@
 import os
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -202,11 +203,18 @@ def test_it_leaves_rows_behind_for_the_next_process(tmp_path: Path) -> None:
     orphan.release()
 
 
-def test_it_has_it_on_the_disk_at_once_when_asked_to(tmp_path: Path) -> None:
-    with journal(tmp_path, full_sync=True) as kept:
-        row = opened()
-        kept.open(row)
-        assert on_disk(tmp_path) == {row.id: False}
+def test_it_may_be_forced_onto_the_disk_from_any_thread_while_it_is_written_and_tidied(tmp_path: Path) -> None:
+    with journal(tmp_path) as kept, ThreadPoolExecutor(3) as pool:
+        rows = [opened() for _ in range(2000)]
+        pending = []
+        for row in rows:
+            kept.open(row)
+            kept.settle(settled(id=row.id))
+            pending += [pool.submit(kept.commit), pool.submit(kept.sync)]
+            kept.forget([row.id])
+        for each in pending:
+            each.result()
+        assert kept.backlog() == 0
 
 
 def test_it_may_be_drained_by_one_thread_while_another_writes(tmp_path: Path) -> None:
