@@ -1,6 +1,7 @@
 """What the routing table wants to know of a request: tools, images, a schema, its size, its session. Any dialect.
 
-Only read where a route asks: most do not.
+What it asks for is noted on each call's record, so that a replay of the past knows it; the rest is only read where a
+route asks.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -12,10 +13,12 @@ from routing.snapshot import Route
 if TYPE_CHECKING:
     from proxy.call import Call
 
+TOOLS, IMAGES, JSON_SCHEMA = 1, 2, 4  # as they stand on records, together
 BYTES_A_TOKEN = 4  # a rough mean over English, code and JSON
 DEEPEST = 6  # levels below a message at which an image can stand
 # What a part with an image is called: OpenAI's chat, its Responses, Anthropic's messages; Gemini's has no type.
 IMAGE_TYPES = frozenset({"image_url", "input_image", "image"})
+TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
 INLINE = ("inlineData", "inline_data", "fileData", "file_data")
 SESSION_LENGTH = 256  # characters of a session's name that count
 
@@ -23,18 +26,32 @@ SESSION_LENGTH = 256  # characters of a session's name that count
 def of(call: "Call") -> Request:
     """Return what is known of `call` for the decision where it goes."""
     asked = call.asked
-    body = asked.body
     return Request(
         model=asked.model,
         team=call.grant.team,
         stream=asked.stream,
-        tools=bool(body.get("tools") or body.get("functions")),
-        images=_has_image(body.get("messages") or body.get("input") or body.get("contents"), DEEPEST),
-        json_schema=_has_schema(body),
+        **named(call.entry.features),
         tokens=call.entry.prompt_bytes // BYTES_A_TOKEN,
         tags=call.entry.tags,
         session=session_of(call, call.match.route),
     )
+
+
+def noted(body: dict[str, Any]) -> int:
+    """Return what a body asks for as one number: TOOLS, IMAGES, JSON_SCHEMA, added up."""
+    found = TOOLS if body.get("tools") or body.get("functions") else 0
+    if _any_image(body.get("messages") or body.get("input") or body.get("contents")):
+        found += IMAGES
+    return found + JSON_SCHEMA if _has_schema(body) else found
+
+
+def named(features: int) -> dict[str, bool]:
+    """Return what `noted` said by its names."""
+    return {
+        "tools": bool(features & TOOLS),
+        "images": bool(features & IMAGES),
+        "json_schema": bool(features & JSON_SCHEMA),
+    }
 
 
 def session_of(call: "Call", route: Route) -> str:
@@ -62,12 +79,23 @@ def _has_schema(body: dict[str, Any]) -> bool:
     return any(config.get(name) for name in ("responseSchema", "responseJsonSchema", "response_schema"))
 
 
+def _any_image(messages: Any) -> bool:
+    """Each call is asked this: what is plain text is passed over at once."""
+    if type(messages) is not list:
+        return _has_image(messages, DEEPEST)
+    doubtful = (each for each in messages if type(each) is not dict or type(each.get("content")) is not str)
+    return any(_has_image(each, DEEPEST - 1) for each in doubtful)
+
+
 def _has_image(value: Any, depth: int) -> bool:
     if isinstance(value, list):
         return depth > 0 and any(_has_image(each, depth - 1) for each in value)
     if not isinstance(value, dict):
         return False
-    if value.get("type") in IMAGE_TYPES or any(_is_image(value.get(name)) for name in INLINE):
+    kind = value.get("type")
+    if kind in TEXT_TYPES:
+        return False
+    if kind in IMAGE_TYPES or any(_is_image(value[name]) for name in INLINE if name in value):
         return True
     return depth > 0 and any(_has_image(value.get(name), depth - 1) for name in ("content", "parts"))
 

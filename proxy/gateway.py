@@ -145,10 +145,12 @@ class Gateway:
             call.asked = asked = Asked(raw, chat.body, chat.model, chat.stream)
         elif call.passing is not None:
             call.passing.admit(call, raw, snapshot)
+            call.entry.features = features.noted(call.asked.body)
             return
         else:
             call.asked = asked = call.dialect.parse(raw, **url)
         call.entry.stream, call.entry.model_asked = asked.stream, asked.model[:200]
+        call.entry.features = features.noted(asked.body)
         match = snapshot.find(asked.model, call.grant.team)
         if match is None or not may_use(call.grant, asked.model):
             raise ModelNotFound(asked.model)

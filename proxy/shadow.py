@@ -62,7 +62,7 @@ def _copy(gateway: "Gateway", call: Call, target: Target) -> Call:
     gateway.used.pop("", None)  # no key was used
     made.dialect, made.asked, made.inner, made.carried = call.dialect, call.asked, call.inner, call.carried
     made.entry.stream, made.entry.model_asked, made.entry.route = asked.stream, asked.model_asked, asked.route
-    made.entry.revision = asked.revision
+    made.entry.revision, made.entry.features = asked.revision, asked.features
     alone = replace(target, shadow=None, conditions=None)
     made.match = Match(replace(call.match.route, retries=0), call.match.model, (alone,))
     return made

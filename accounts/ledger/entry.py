@@ -69,6 +69,7 @@ class Entry:
     cached: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     prompt_bytes: int = 0
+    features: int = 0  # what was asked for: see proxy/features.py
     http_status: int | None = None
     error: str = ""
     usage: dict[str, int] = field(default_factory=dict)

@@ -268,6 +268,8 @@ class Migration(migrations.Migration):
                 ('latency_us', models.BigIntegerField(null=True)),
                 ('first_token_us', models.BigIntegerField(null=True)),
                 ('tags', models.JSONField(default=dict)),
+                ('prompt_bytes', models.BigIntegerField(default=0)),
+                ('features', models.SmallIntegerField(default=0, help_text='What was asked for: 1 tools, 2 images, 4 a JSON schema.')),
             ],
             options={
                 'ordering': ['-at'],

@@ -90,6 +90,8 @@ class RequestRecord(Units):
     latency_us = models.BigIntegerField(null=True)
     first_token_us = models.BigIntegerField(null=True)
     tags = models.JSONField(default=dict)
+    prompt_bytes = count()
+    features = models.SmallIntegerField(default=0, help_text="What was asked for: 1 tools, 2 images, 4 a JSON schema.")
 
     class Meta:
         ordering = ["-at"]

@@ -46,6 +46,8 @@ REQUEST = (
     "latency_us",
     "first_token_us",
     "tags",
+    "prompt_bytes",
+    "features",
 )
 ATTEMPT = (
     "request_id",
@@ -96,7 +98,8 @@ def request_row(body: Body, stamp: Stamp) -> Row:
     at, usage = body["at"], body["usage"]
     units = [usage.get(unit, 0) for unit in UNITS]
     money = [body["cost_nano"], body["saved_nano"], body["tokens_saved"], body["revision"]]
-    _check_whole(units, money, [body["http_status"], body["latency_us"], body["first_token_us"]])
+    asked = [body.get("prompt_bytes", 0), body.get("features", 0)]
+    _check_whole(units, [*money, *asked], [body["http_status"], body["latency_us"], body["first_token_us"]])
     return (
         body["id"],
         body["client_request_id"][:128],
@@ -128,6 +131,7 @@ def request_row(body: Body, stamp: Stamp) -> Row:
         body["latency_us"],
         body["first_token_us"],
         orjson.dumps(body["tags"]).decode(),
+        *asked,
     )
 
 

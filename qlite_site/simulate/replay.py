@@ -1,7 +1,8 @@
 """Recorded requests decided again, under two tables: who would go elsewhere, and at what cost. Plain.
 
-Of a request only what the ledger keeps is known: no prompt, so a condition on tools, images or a schema counts as
-"without". Both tables get the same draw for the same request, so that chance alone moves nobody.
+Of a request only what the ledger keeps is known: not its prompt, but how large it was and whether it had tools, images
+or a schema; not its session, so a sticky route draws. Both tables get the same draw for the same request, so that
+chance alone moves nobody.
 """
 
 import random

@@ -12,6 +12,9 @@ from django.utils import timezone
 
 from accounts.models import RequestRecord
 from accounts.prices import UNITS, Usage
+from proxy import features
+from proxy.features import BYTES_A_TOKEN
+from proxy.shadow import LABEL
 from qlite_site.models import Replay
 from qlite_site.simulate import tables
 from qlite_site.simulate.replay import Recorded, Tally, replay
@@ -27,7 +30,7 @@ REST = 0.003  # seconds
 NOTED_EACH = 0.25  # seconds between two looks at the row
 AT_ONCE = 2  # in all processes
 SILENT = timedelta(seconds=20)  # a run that says nothing for so long died with its process
-FIELDS = ("id", "model_asked", "team", "stream", "tags", *UNITS)
+FIELDS = ("id", "model_asked", "team", "stream", "tags", "prompt_bytes", "features", *UNITS)
 
 
 def start(author: str, window: timedelta, size: int) -> Replay:
@@ -102,7 +105,8 @@ def _note(run: Replay, tally: Tally, **more: Any) -> bool:
 
 def pieces(run: Replay) -> Iterator[list[Recorded]]:
     """Yield the newest requests of the window, newest first, a few at a time. Ids are in the order of time."""
-    rows = RequestRecord.objects.filter(at__gte=run.since, pk__gte=first_of(run.since)).order_by("-pk").values(*FIELDS)
+    asked = RequestRecord.objects.filter(at__gte=run.since, pk__gte=first_of(run.since))
+    rows = asked.exclude(key_id="", key_label=LABEL).order_by("-pk").values(*FIELDS)  # nobody asked for a copy
     left, below = run.size, first_of(run.until)
     while left > 0 and (found := list(rows.filter(pk__lt=below)[: min(PIECE, left)])):
         yield [_recorded(row) for row in found]
@@ -116,8 +120,13 @@ def first_of(moment: datetime) -> str:
 
 
 def _recorded(row: dict[str, Any]) -> Recorded:
-    usage = Usage(**{unit: row[unit] for unit in UNITS})
+    has: dict[str, Any] = features.named(row["features"])
     request = Request(
-        model=row["model_asked"], team=row["team"], stream=row["stream"], tokens=usage.tokens_in, tags=row["tags"]
+        model=row["model_asked"],
+        team=row["team"],
+        stream=row["stream"],
+        tokens=row["prompt_bytes"] // BYTES_A_TOKEN,
+        tags=row["tags"],
+        **has,
     )
-    return Recorded(row["id"], request, usage)
+    return Recorded(row["id"], request, Usage(**{unit: row[unit] for unit in UNITS}))

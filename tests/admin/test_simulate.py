@@ -145,6 +145,19 @@ def test_a_replay_says_who_moves_and_what_it_would_cost() -> None:
     assert "-$0.0098" in page
 
 
+def test_a_replay_knows_what_was_asked_for_and_leaves_copies_out() -> None:
+    a = published()
+    recorded(1)
+    recorded(2, features=1, prompt_bytes=400)
+    recorded(3, features=2, prompt_bytes=40_000)
+    recorded(4, key_label="shadow", team="platform")
+    first = Target.objects.get(route__name="gpt", provider=a)
+    first.tools, first.max_context = "never", 1000
+    first.save()
+    run = run_now()
+    assert (run.tally["seen"], run.tally["moves"]) == (3, [["a/gpt", "b/gpt", 2]])
+
+
 def test_a_replay_takes_the_newest_and_no_more_than_was_asked() -> None:
     published()
     ids = [recorded(number + 1) for number in range(100)]

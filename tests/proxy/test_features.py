@@ -1,6 +1,7 @@
 """What the routing table wants to know of a request, in every dialect."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -8,16 +9,19 @@ import pytest
 
 from accounts.keys import Grant
 from accounts.ledger.entry import Entry
+from loadtest.mockserver import MockServer
 from proxy import features
 from proxy.call import Call
 from proxy.dialects.base import Asked
 from routing.decide import Request
 from routing.snapshot import Match, Route
+from tests.proxy.harness import ASK, bench, provider, route
 
 
 def seen(body: dict[str, Any], *, sticky: str = "", headers: dict[bytes, bytes] | None = None, **entry: Any) -> Request:
     grant = Grant("abcd1234", "key", "red")
     row = Entry("id", "client", 0.0, "chat", "red", "", "", "", "", "m", "m", 1, False, prompt_bytes=400)
+    row.features = features.noted(body)
     for name, value in entry.items():
         setattr(row, name, value)
     call = Call(grant, row, time.monotonic())
@@ -95,3 +99,13 @@ def test_a_session_is_a_header_or_the_user() -> None:
     assert seen({"user": "ann"}, sticky="X-Session-Id").session == ""
     assert seen({"user": "ann"}).session == ""
     assert len(seen({"user": "a" * 9999}, sticky="user").session) == features.SESSION_LENGTH
+
+
+async def test_what_a_call_asks_for_stands_on_its_record(tmp_path: Path) -> None:
+    picture = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}
+    tool = {"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}
+    async with MockServer() as mock, bench(tmp_path, [route("m", (provider(mock.base_url), "ok"))]) as gw:
+        for more in ({}, {"tools": [tool]}, {"messages": [picture], "tools": [tool]}):
+            await gw.ask(ASK | more)
+        noted = [row.features for row in await gw.rows()]
+    assert noted == [0, features.TOOLS, features.TOOLS + features.IMAGES]
