@@ -255,6 +255,8 @@ class Gateway:
             reply.usage, reply.usage_source = await self._estimate(call, attempt, read.parsed), "estimated"
         settle.answered(self, call, attempt, target, reply.usage, reply.usage_source)
         reply.body, reply.cost_nano = read.body, settle.cost_of(call)
+        if read.with_usage is not None and reply.usage is not None:
+            reply.body = read.with_usage(reply.usage)
 
     async def _estimate(self, call: Call, attempt: Attempt, parsed: dict[str, Any]) -> Usage:
         event = [b"data: " + orjson.dumps(parsed) + b"\n\n"]

@@ -19,6 +19,8 @@ from proxy.providers import ADAPTERS
 from proxy.providers.anthropic import capabilities
 from proxy.providers.base import Adapter, Json, Outgoing
 from proxy.providers.extensions import FOREIGN, left_out
+from proxy.providers.gemini import address, embeddings
+from proxy.providers.gemini.draft import begin
 from proxy.providers.likenesses import completion as in_form
 from proxy.relay import Relay
 from proxy.signatures import BLOCKS, EXTRA, Noter
@@ -47,11 +49,15 @@ Headers = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A plain answer: what goes to the caller, what was used, and the answer parsed, to count by where need be."""
+    """A plain answer: what goes to the caller, what was used, and the answer parsed, to count by where need be.
+
+    `with_usage` gives what goes to the caller where that has to say what was used, whoever counted.
+    """
 
     body: bytes
     usage: Usage | None
     parsed: Json
+    with_usage: Callable[[Usage], bytes] | None = None
 
 
 class Way(Protocol):
@@ -142,7 +148,30 @@ class Translated:
         return Read(orjson.dumps(told), adapter.usage(body), completion)
 
 
-SAME_CHAT, NATIVE, TRANSLATED = SameChat(), Native(), Translated()
+class Embedded:
+    """OpenAI's embeddings of a model behind Google's API. They are never streamed."""
+
+    def request(self, call: Call, target: Target) -> Outgoing:
+        sketch = begin(target, call.asked.model)
+        body = orjson.dumps(embeddings.build(call.asked.body, sketch))
+        method = address.METHODS["batch_embeddings"]
+        return address.outgoing(target, sketch.model, method, body, tuple(sketch.ignored))
+
+    def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
+        raise NotImplementedError
+
+    def read(self, call: Call, target: Target, raw: bytes) -> Read:
+        body, asked = _object(raw, target), call.asked
+        named = asked.model if call.match.route.answer_as_asked else target.model or asked.model
+        told = embeddings.reply(body, asked.body, named)
+
+        def with_usage(usage: Usage) -> bytes:
+            return orjson.dumps(told | {"usage": {"prompt_tokens": usage.tokens_in, "total_tokens": usage.tokens_in}})
+
+        return Read(b"", embeddings.usage(body), {}, with_usage)
+
+
+SAME_CHAT, NATIVE, TRANSLATED, EMBEDDED = SameChat(), Native(), Translated(), Embedded()
 
 
 def choose(call: Call, target: Target) -> Way:
@@ -154,6 +183,8 @@ def choose(call: Call, target: Target) -> Way:
         return NATIVE
     if call.asked.operation == "chat":
         return TRANSLATED
+    if call.asked.operation == "embeddings" and kind == "gemini":
+        return EMBEDDED
     error = UpstreamError(
         f"{target.provider.name} cannot serve {call.asked.operation.replace('_', ' ')}.", status=400, code="unsupported"
     )

@@ -1,4 +1,4 @@
-"""Embeddings as a caller's dialect: native at targets that speak OpenAI's, and nowhere else.
+"""Embeddings as a caller's dialect: native at targets that speak OpenAI's, translated for Gemini's.
 
 Source: OpenAI API reference, embeddings. OpenAI's SDKs ask for base64 unless told otherwise.
 """

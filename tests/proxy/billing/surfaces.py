@@ -100,6 +100,7 @@ BILLS: dict[int, tuple[Any, dict[str, int], int]] = {
     id(wires.RESPONSES): (RESPONSES_USED, RESPONSES_CLASSES, RESPONSES_COST),
     id(wires.COMPLETIONS): (COMPLETIONS_USED, {"input": 100, "output": 60}, 400_000),
     id(wires.EMBEDDINGS): (EMBEDDINGS_USED, {"input": 100}, 100_000),
+    id(wires.GEMINI_EMBEDDINGS): ({"promptTokenCount": 100}, {"input": 100}, 100_000),
 }
 
 
@@ -177,6 +178,9 @@ _GEMINI_URL = "/gemini/v1beta/models/m-1:"
 SURFACES = [
     *(each for kind in _WIRES for each in _of(kind)),
     Surface("embeddings", "openai", wires.EMBEDDINGS, "/v1/embeddings", _INPUT),
+    Surface(
+        "embeddings", "gemini", wires.GEMINI_EMBEDDINGS, "/v1/embeddings", _INPUT | {"model": "my-gemini/gemini-x"}
+    ),
     _own("chat", "openai", "/openai/v1/chat/completions", wires.CHAT, _OWN_CHAT),
     _own("chat", "groq", "/groq/openai/v1/chat/completions", wires.CHAT, _OWN_CHAT),
     _own("chat-short", "groq", "/groq/v1/chat/completions", wires.CHAT, _OWN_CHAT),

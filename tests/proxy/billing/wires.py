@@ -96,6 +96,10 @@ def _embeddings(usage: Any) -> Json:
     return _with({"object": "list", "data": [{"index": 0, "embedding": [0.5, 0.25]}]}, "usage", usage)
 
 
+def _gemini_embeddings(usage: Any) -> Json:
+    return _with({"embeddings": [{"values": [0.5, 0.25]}]}, "usageMetadata", usage)
+
+
 def _message(usage: Any) -> Json:
     body = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-x", "stop_reason": "end_turn"}
     return _with(body | {"content": [{"type": "text", "text": TEXT}]}, "usage", usage)
@@ -166,6 +170,7 @@ def _response_events(usage: Any) -> list[bytes]:
 CHAT = Wire(_chat, _chat_events)
 COMPLETIONS = Wire(_completion, _completion_events)
 EMBEDDINGS = Wire(_embeddings, lambda usage: [], says=False)
+GEMINI_EMBEDDINGS = Wire(_gemini_embeddings, lambda usage: [], says=False)
 MESSAGES = Wire(_message, _message_events, tail=3, early=True)
 GEMINI = Wire(_gemini, lambda usage: [_event(each) for each in _gemini_chunks(usage)], tail=1, early=True)
 GEMINI_ARRAY = Wire(_gemini, _gemini_array, headers=JSON, early=True)

@@ -1,5 +1,8 @@
 """Embeddings: what is asked, what OpenAI's client asks, and what is counted."""
 
+import struct
+from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,7 +12,10 @@ from openai import OpenAI
 
 from accounts.prices import Usage
 from proxy.dialects.embeddings import Embeddings
-from proxy.errors import BadRequest
+from proxy.errors import BadRequest, UpstreamError
+from proxy.providers.gemini import draft, embeddings
+from routing.snapshot import Provider, Target
+from tests.proxy.native.harness import passing
 
 EMBEDDINGS = Embeddings()
 ASK = {"model": "m", "input": "hi"}
@@ -93,3 +99,83 @@ def test_it_understands_openais_client(given: dict[str, Any]) -> None:
     client = OpenAI(api_key="k", base_url="https://x.example/v1", http_client=http)
     client.embeddings.create(model="m", input="hi", **given)
     assert seen[0]["encoding_format"] == given.get("encoding_format", "base64")
+
+
+# Behind Google's API
+
+GOOGLE = Target("g/m", Provider("g", "gemini", "https://g.example"), "gemini-embedding-001")
+SENT = {"model": "models/gemini-embedding-001", "content": {"parts": [{"text": "hi"}]}}
+ANSWER = {"embeddings": [{"values": [1.0, 2.5]}]}
+MODEL = "my-gemini/gemini-embedding-001"
+
+
+@pytest.mark.parametrize(
+    ("change", "requests", "ignored"),
+    [
+        ({}, [SENT], []),
+        ({"input": ["hi", "ho"]}, [SENT, SENT | {"content": {"parts": [{"text": "ho"}]}}], []),
+        ({"dimensions": 256, "encoding_format": "base64"}, [SENT | {"outputDimensionality": 256}], []),
+        ({"user": "u", "truncate": "END", "x": None}, [SENT], ["truncate", "user"]),
+    ],
+)
+def test_google_is_asked_for_each_text(change: dict[str, Any], requests: list[Any], ignored: list[str]) -> None:
+    sketch = draft.begin(GOOGLE, "m")
+    assert embeddings.build(ASK | change, sketch) == {"requests": requests}
+    assert list(sketch.ignored) == ignored
+
+
+@pytest.mark.parametrize("given", [[1, 2], [[1], [2]]])
+def test_google_knows_nothing_of_openais_tokens(given: Any) -> None:
+    with pytest.raises(BadRequest) as caught:
+        embeddings.build(ASK | {"input": given}, draft.begin(GOOGLE, "m"))
+    assert (caught.value.param, caught.value.code) == ("input", "unsupported_parameter")
+
+
+def test_googles_answer_becomes_openais() -> None:
+    told = embeddings.reply(ANSWER, ASK, "m")
+    assert told == {
+        "object": "list",
+        "data": [{"object": "embedding", "index": 0, "embedding": [1.0, 2.5]}],
+        "model": "m",
+    }
+    packed = embeddings.reply(ANSWER, ASK | {"encoding_format": "base64"}, "m")["data"][0]["embedding"]
+    assert struct.unpack("<2f", b64decode(packed)) == (1.0, 2.5)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"embeddings": None},
+        {"embeddings": []},
+        {"embeddings": [{"values": [1.0]}, {"values": [1.0]}]},
+        {"embeddings": [{"values": None}]},
+        {"embeddings": [{"values": ["1.0"]}]},
+        {"embeddings": [{"values": [True]}]},
+        {"embeddings": [{"values": [1e300]}]},
+    ],
+)
+def test_what_is_no_embedding_is_an_error_of_the_provider(answer: Any) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        embeddings.reply(answer, ASK | {"encoding_format": "base64"}, "m")
+    assert caught.value.code == "upstream_invalid_response"
+
+
+async def test_google_embeds_for_openais_clients(tmp_path: Path) -> None:
+    async with passing(tmp_path, "gemini") as call:
+        call.say(ANSWER)
+        client = await call("/v1/embeddings", ASK | {"model": MODEL, "user": "u"})
+        assert (client.status, client.headers["x-qlite-ignored"]) == (200, "user")
+        assert client.json["model"] == "gemini-embedding-001"
+        (hit,) = call.mock.hits
+        assert hit.path == "/v1beta/models/gemini-embedding-001:batchEmbedContents"
+        row = await call.bench.row()
+        assert (row.usage_source, row.usage) == ("estimated", {"input": client.json["usage"]["prompt_tokens"]})
+        call.say(ANSWER | {"usageMetadata": {"promptTokenCount": 7}})
+        again = await call("/v1/embeddings", ASK | {"model": MODEL})
+        assert again.json["usage"] == {"prompt_tokens": 7, "total_tokens": 7}
+        assert [(row.usage_source, row.usage) for row in await call.bench.rows()][1] == ("provider", {"input": 7})
+        call.say({"error": {"code": 400, "message": "Bad.", "status": "INVALID_ARGUMENT"}}, status=400)
+        refused = await call("/v1/embeddings", ASK | {"model": MODEL})
+        assert (refused.status, refused.json["error"]["message"]) == (400, "Bad.")
+        assert (await call("/v1/embeddings", ASK | {"model": MODEL, "input": [1, 2]})).json["error"]["param"] == "input"
