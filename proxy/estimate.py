@@ -37,7 +37,7 @@ MEDIA = frozenset({"url", "image_url", "data", "file_data", "image"})  # where p
 SOUNDS = ("UklGR", "SUQz", "//", "T2dnUw", "ZkxhQ", "data:audio/")
 MAX_NAMES = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample")
 _ELSEWHERE = re.compile(
-    rb'"(?:image_url|file_id|file_?[uU]ri|file_url)"\s*:\s*[{"]|"type"\s*:\s*"(?:url|file)"'
+    rb'"(?:image_url|file_id|file_?[uU]ri|file_url)"\s*:\s*[{"]|"file_data"\s*:\s*"https:|"type"\s*:\s*"(?:url|file)"'
 )  # what a provider fetches by itself
 WHY = "a budget that must not be overspent applies to this call"
 

@@ -18,7 +18,7 @@ from proxy.passage import Passage
 from proxy.providers import ADAPTERS
 from proxy.providers.anthropic import capabilities
 from proxy.providers.base import Adapter, Json, Outgoing
-from proxy.providers.extensions import FOREIGN, left_out
+from proxy.providers.extensions import FOREIGN, STRICT, left_out
 from proxy.providers.gemini import address, embeddings
 from proxy.providers.gemini.draft import begin
 from proxy.providers.likenesses import completion as in_form
@@ -238,6 +238,8 @@ def _likened(chat: Chat, target: Target) -> Chat:
     It goes without what belongs to another provider; thoughts stay for who wants them back. Few but OpenAI know of
     developers, and of lengths under their newer name: to others these are the system, and `max_tokens`.
     """
+    if target.provider.kind in STRICT:
+        _refuse_addresses(chat.body, target)
     raw, found = left_out(chat.raw, chat.body, FOREIGN)
     body: Json = orjson.loads(raw) if found else chat.body
     if target.provider.kind not in KNOW_DEVELOPERS and any(each["role"] == DEVELOPER for each in body["messages"]):
@@ -247,6 +249,17 @@ def _likened(chat: Chat, target: Target) -> Chat:
         renamed = {"max_tokens" if name == LENGTH else name: value for name, value in body.items()}
         raw = orjson.dumps(body := renamed)
     return chat if raw is chat.raw else Chat(raw, body, chat.model, chat.stream, chat.wants_usage)
+
+
+def _refuse_addresses(body: Json, target: Target) -> None:
+    """Refuse files by their address, which OpenAI's chat does not fetch; others who speak it do, OpenRouter for one."""
+    for place, message in enumerate(body["messages"]):
+        content = message.get("content")
+        for number, part in enumerate(content if isinstance(content, list) else ()):
+            if part.get("type") == "file" and str(part["file"].get("file_data"))[:8].lower() == "https://":
+                param = f"messages[{place}].content[{number}].file.file_data"
+                why = "files are not fetched from an address; send their bytes."
+                raise BadRequest(f"{target.name}: {why}", code="unsupported_parameter", param=param)
 
 
 def _completion(raw: bytes, target: Target) -> Json:

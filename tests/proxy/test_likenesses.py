@@ -17,6 +17,7 @@ from proxy.dialects.messages import Messages
 from proxy.dialects.responses import Responses
 from proxy.dialects.responses.items import usage_object
 from tests.proxy.harness import bench, provider, read, route
+from tests.proxy.native.harness import passing
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 ASKS: dict[str, tuple[Dialect, dict[str, Any]]] = {
@@ -175,3 +176,20 @@ async def test_a_server_that_is_not_openai_is_told_of_no_developers(tmp_path: Pa
 def test_what_was_written_for_an_hour_is_told_too() -> None:
     told = usage_object(Usage(input=1, cache_write=2, cache_write_1h=3, output=4))
     assert (told["input_tokens"], told["input_tokens_details"]["cache_write_tokens"]) == (6, 5)
+
+
+async def test_files_by_their_address_go_to_who_fetches_them(tmp_path: Path) -> None:
+    """Anthropic, Google and OpenRouter do. OpenAI's chat does not, and it is not fetched for it."""
+    source = {"type": "url", "url": "https://e.example/a.pdf"}
+    body = {"max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "document", "source": source}]}]}
+    async with passing(tmp_path, "openai", "openai-compatible", "gemini") as call:
+        refused = await call("/v1/messages", body | {"model": "my-openai/m"})
+        assert (refused.status, refused.json["error"]["type"]) == (400, "invalid_request_error")
+        assert "send their bytes" in refused.json["error"]["message"]
+        assert not call.mock.hits
+        for kind in ("openai-compatible", "gemini"):
+            await call("/v1/messages", body | {"model": f"my-{kind}/m"})
+        compatible, gemini = call.mock.hits
+        assert compatible.json["messages"][0]["content"][0]["file"]["file_data"] == source["url"]
+        told = {"fileUri": source["url"], "mimeType": "application/pdf"}
+        assert gemini.json["contents"][0]["parts"] == [{"fileData": told}]

@@ -8,6 +8,7 @@ SOUNDS = {
     **dict.fromkeys(("audio/wav", "audio/x-wav", "audio/wave"), "wav"),
     **dict.fromkeys(("audio/mp3", "audio/mpeg"), "mp3"),
 }
+PDF = "application/pdf"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".heic", ".heif")
 # What stands beside a part and only says how to look at it.
 HINTS = ("mediaResolution", "videoMetadata", "mediaProcessing", "partMetadata", "documentMetadata", "audioMetadata")
@@ -54,6 +55,11 @@ def _by_address(file: Json, path: str) -> Json:
     media = checks.optional(file, "mimeType", str, path=path) or ""
     bare = uri.partition("?")[0].partition("#")[0].lower()
     picture = media.lower().startswith("image/") or (not media and bare.endswith(PICTURES))
-    if not uri.lower().startswith("https://") or not picture or "generativelanguage" in bare:
-        raise cannot(f"{path}fileUri", "only pictures with a public https: address can be sent to this model.")
-    return {"type": "image_url", "image_url": {"url": uri}}
+    document = media.lower() == PDF or (not media and bare.endswith(".pdf"))
+    if not uri.lower().startswith("https://") or not (picture or document) or "generativelanguage" in bare:
+        why = "only pictures and PDFs with a public https: address can be sent to this model."
+        raise cannot(f"{path}fileUri", why)
+    if picture:
+        return {"type": "image_url", "image_url": {"url": uri}}
+    name = checks.optional(file, "displayName", str, path=path) or "file.pdf"
+    return {"type": "file", "file": {"filename": name, "file_data": uri}}

@@ -112,20 +112,28 @@ def _data_url(source: Json, path: str) -> str:
     return f"data:{media};base64,{checks.required(source, 'data', str, path=path)}"
 
 
+def _address(source: Json, path: str) -> str:
+    url: str = checks.required(source, "url", str, path=path)
+    if url[:8].lower() != "https://":
+        raise cannot(f"{path}url", "it must be an https: URL.")
+    return url
+
+
 def _document(block: Json, path: str) -> list[Json]:
     source, here = _source(block, path), f"{path}source."
     title, context = (checks.optional(block, name, str, path=path) for name in ("title", "context"))
     kind = source.get("type")
     about = [_text(context)] if context else []  # what the caller says of the document, beside its words
-    if kind == "base64":
-        file = {"filename": title or "document.pdf", "file_data": _data_url(source, here)}
+    if kind in ("base64", "url"):
+        data = _data_url(source, here) if kind == "base64" else _address(source, here)
+        file = {"filename": title or "document.pdf", "file_data": data}
         return [*about, {"type": "file", "file": file}]
     if kind == "text":
         text = checks.required(source, "data", str, path=here)
         return [_text("\n\n".join(each for each in (title, context, text) if each))]
     if kind == "content":
         return [*about, *_inner(source, here, title)]
-    raise cannot(f"{here}type", "a document must be sent as base64 or as text.")
+    raise cannot(f"{here}type", "a document must be sent as base64, as text or by its URL.")
 
 
 def _inner(source: Json, path: str, title: str | None) -> list[Json]:

@@ -69,11 +69,12 @@ def _image(part: Json, path: str) -> Json:
 
 
 def _file(part: Json, path: str) -> Json:
-    if part.get("file_url") is not None:
-        sentence = f"'{path}file_url' would have to be fetched, which a gateway does not. Send 'file_data' instead."
-        raise checks.unsupported(f"{path}file_url", sentence)
     names = ("file_data", "file_id", "filename")
     file = {name: value for name in names if (value := checks.optional(part, name, str, path=path)) is not None}
+    if url := checks.optional(part, "file_url", str, path=path):
+        if url[:8].lower() != "https://":
+            raise checks.unsupported(f"{path}file_url", f"'{path}file_url' must be an https: URL.")
+        file["file_data"] = url  # some providers fetch it, see ways; we never do
     if "file_data" not in file and "file_id" not in file:
         raise checks.missing(f"{path}file_data")
     return {"type": "file", "file": file}

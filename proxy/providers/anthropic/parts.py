@@ -13,6 +13,7 @@ from proxy.providers.draft import PART
 
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 PDF = "application/pdf"
+NAMED = {"pdf": PDF, "txt": "text/plain", "md": "text/markdown", "csv": "text/csv"}
 
 
 def text_block(text: str) -> Json:
@@ -105,9 +106,11 @@ def _picture(value: Any, param: str, draft: Draft) -> Json:
 def _file(file: Json, param: str, draft: Draft) -> Json:
     if file.get("file_data") is None:
         raise draft.refuse(f"{param}.file_id", "files kept at OpenAI are not known there; send 'file_data'.")
-    name = f"{param}.file_data"
-    media, data = _base64(shape.text(file["file_data"], name), name, draft)
-    title = file.get("filename")
+    name, title = f"{param}.file_data", file.get("filename")
+    given = shape.text(file["file_data"], name)
+    if given[:8].lower() == "https://":
+        return _titled({"type": "url", "url": given}, title, param)
+    media, data = _base64(given if given[:5].lower() == "data:" else _typed(given, title), name, draft)
     if media in PICTURES:
         return {"type": "image", "source": {"type": "base64", "media_type": media, "data": data}}
     if media == PDF:
@@ -116,8 +119,18 @@ def _file(file: Json, param: str, draft: Draft) -> Json:
         source = {"type": "text", "media_type": "text/plain", "data": _decoded(data, name)}
     else:
         raise draft.refuse(name, f"files must be PDF, text or pictures, not {media[:64]!r}.")
+    return _titled(source, title, param)
+
+
+def _titled(source: Json, title: Any, param: str) -> Json:
     block = {"type": "document", "source": source}
     return block | {"title": shape.text(title, f"{param}.filename")} if title else block
+
+
+def _typed(data: str, name: Any) -> str:
+    """Return bare base64 as a data URL, where the file's name says what it is."""
+    media = NAMED.get(name.rpartition(".")[2].lower()) if isinstance(name, str) else None
+    return data if media is None else f"data:{media};base64,{data}"
 
 
 def _base64(url: str, param: str, draft: Draft) -> tuple[str, str]:
