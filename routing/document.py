@@ -7,7 +7,7 @@ for a provider of this name, whatever it is) or None (there is none).
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from routing import readers, rules
@@ -26,10 +26,21 @@ class DocumentError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """How one field is read: `read` returns the value in normal form or raises ValueError."""
+    """How one field is read: `read` returns the value in normal form or raises ValueError.
+
+    `settled`: its default is in normal form already. Most fields of a large table say their default.
+    """
 
     read: Callable[[Any], Any]
     default: Any = None
+    settled: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            settled = self.read(self.default) is self.default
+        except ValueError:
+            settled = False
+        object.__setattr__(self, "settled", settled)
 
 
 def empty() -> Document:
@@ -120,18 +131,22 @@ def _entry(raw: Any, fields: Mapping[str, Field], where: str) -> Entry:
         raise DocumentError(f"{where} is not a mapping")
     _refuse_unknown(raw, fields, where)
     entry = {}
-    for name, field in fields.items():
+    for name, reader in fields.items():
+        value = raw.get(name, reader.default)
+        if value is reader.default and reader.settled:
+            entry[name] = value
+            continue
         try:
-            entry[name] = field.read(raw.get(name, field.default))
+            entry[name] = reader.read(value)
         except ValueError as error:
             raise DocumentError(f"{where}: {name}: {error}") from None
     return entry
 
 
 def _refuse_unknown(raw: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
-    unknown = sorted(str(name) for name in raw if name not in known)
+    unknown = [str(name) for name in raw if name not in known]
     if unknown:
-        raise DocumentError(f"{where} has a field that is not known: {', '.join(unknown)}")
+        raise DocumentError(f"{where} has a field that is not known: {', '.join(sorted(unknown))}")
 
 
 def _listed(raw: Mapping[str, Any], name: str) -> Iterable[tuple[str, Any]]:

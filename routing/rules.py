@@ -122,5 +122,5 @@ def _check_model_text(text: str, label: str) -> None:
         raise ValueError(f"the {label} is empty")
     if len(text) > MAX_NAME:
         raise ValueError(f"the {label} is longer than {MAX_NAME} characters")
-    if not text.isprintable() or any(letter.isspace() for letter in text):
+    if not text.isprintable() or text.split() != [text]:
         raise ValueError(f"{text!r} has blanks or control characters, which no model name has")

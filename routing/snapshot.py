@@ -4,7 +4,7 @@ In which order names are looked up stands in routing/lookup.py. Disabled routes 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from routing.lookup import Tables, Trail, filled, follow, index
@@ -183,7 +183,8 @@ def matched(trail: Trail) -> Match:
 def written_out(target: Target, trail: Trail) -> Target:
     """Return `target` with the upstream name that it has for what was asked."""
     wildcard = trail.found.matched if trail.found is not None else ""
-    return replace(target, model=filled(target.model, wildcard) or trail.asked)
+    model = filled(target.model, wildcard) or trail.asked
+    return target if model == target.model else replace(target, model=model)
 
 
 def _is_plain(target: Target) -> bool:
@@ -230,10 +231,15 @@ def _target(route: str, entry: Mapping[str, Any], provider: Provider) -> Target:
 
 def _own(shape: type[T], entry: Mapping[str, Any]) -> T | None:
     """Return the part of an entry that `shape` holds, None where it says nothing that is not so anyway."""
-    part = shape(**{name: entry[name] for name in shape.__dataclass_fields__ if name in entry})  # type: ignore[attr-defined]
-    return None if part == shape() else part
+    usual = _USUAL[shape]
+    if all(entry.get(name, value) == value for name, value in usual):
+        return None
+    return shape(**{name: entry.get(name, value) for name, value in usual})
 
 
+_USUAL: dict[type, tuple[tuple[str, Any], ...]] = {
+    shape: tuple((each.name, each.default) for each in fields(shape)) for shape in (Conditions, Limits)
+}
 _ROUTE_FIELDS = tuple(name for name in Route.__dataclass_fields__ if name not in {"targets", "retries", "off"})
 _TARGET_FIELDS = ("model", "tier", "weight", "share", "shadow")
 
