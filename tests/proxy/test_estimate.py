@@ -142,8 +142,9 @@ def test_pictures_and_sounds_count_less_than_their_letters_and_fetched_ones_more
     body = {"model": "m", "messages": [{"content": [{"url": picture}, {"data": sound}, {"text": text}]}]}
     bound = estimate.prompt_bound(call(body, target()))
     assert bound == size(body) - len(picture) - len(sound) + estimate.PICTURE_TOKENS + len(sound) // 8
-    body = {"messages": [{"content": [{"type": "image_url", "image_url": {"url": "https://x.example/1.png"}}]}]}
-    assert estimate.prompt_bound(call(body, target())) >= estimate.PICTURE_TOKENS
+    for part in ({"image_url": {"url": "https://x.example/1.png"}}, {"file": {"file_data": "https://x.example/1.pdf"}}):
+        body = {"messages": [{"content": [part]}]}
+        assert estimate.prompt_bound(call(body, target())) >= estimate.PICTURE_TOKENS
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ MAX_TOKENS = 4096
 MAX_TOKENS_THINKING = 16384
 LEAST_BUDGET = 1024  # tokens; the API refuses less
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 4096, "high": 16384, "xhigh": 16384, "max": 16384}
+_BEYOND = ("xhigh", "max")  # for which these models have no more than for "high"
 _ASKED = ("none", "minimal", *EFFORTS)
 
 
@@ -77,6 +78,9 @@ def _budget(asked: str | int | None, length: int | None, turns: list[Json], forc
     if length is not None and tokens >= length:
         # The caller's limit holds for thoughts and answer together, so the thoughts have to leave room.
         tokens = max(length // 2, LEAST_BUDGET)
+        draft.ignore(_name(asked))
+    elif asked in _BEYOND:
+        draft.ignore(_name(asked))
     if forced or (length is not None and tokens >= length) or not _may_think(turns):
         draft.ignore(_name(asked))
         return {}
@@ -113,10 +117,11 @@ def _effort(asked: str | int, draft: Draft) -> str:
     if type(asked) is int:
         return "low" if asked <= 1024 else "medium" if asked <= 8192 else "high"
     levels = draft.can.effort
-    if asked == "minimal":
-        return "low"
     if asked in levels:
         return str(asked)
+    draft.ignore("reasoning_effort")  # not quite what was asked for
+    if asked == "minimal":
+        return "low"
     return levels[-1] if asked == "max" else "high"
 
 
