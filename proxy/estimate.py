@@ -69,7 +69,7 @@ def most(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Pr
     if operation is not None and not operation.counted:
         return _unmetered(book, call, targets, at)
     body, prompt, rates = call.asked.body, prompt_bound(call), _rates(call)
-    answers = 0 if name == "embeddings" else _choices(body)
+    answers = 0 if name in {"embeddings", "batch_embeddings"} else _choices(body)
     further = len(targets) - 1 + call.match.route.retries  # attempts that may fail and be billed all the same
     priced, dearest, failed = [], 0, 0
     for target in targets:

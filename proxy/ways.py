@@ -35,6 +35,8 @@ TAKES = {
     ("anthropic", "count_tokens"): frozenset({"anthropic"}),
     ("gemini", "chat"): frozenset({"gemini"}),
     ("gemini", "count_tokens"): frozenset({"gemini"}),
+    ("gemini", "embeddings"): frozenset({"gemini"}),
+    ("gemini", "batch_embeddings"): frozenset({"gemini"}),
     # Few who are compatible with OpenAI's chat have the Responses API too, so those are asked in chat.
     ("responses", "chat"): frozenset({"openai", "azure-openai", "groq"}),
     ("completions", "chat"): OPENAI_KINDS - {"stub", "groq"},

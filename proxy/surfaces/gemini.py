@@ -14,11 +14,13 @@ METHODS: dict[str, dict[str, Any]] = {
     "generateContent": {"operation": "chat"},
     "streamGenerateContent": {"operation": "chat", "stream": True},
     "countTokens": {"operation": "count_tokens"},
+    "embedContent": {"operation": "embeddings"},
+    "batchEmbedContents": {"operation": "batch_embeddings"},
 }
 
 
 async def generate(request: GatewayRequest, model: str, method: str) -> Answer:
-    """POST .../models/{model}:generateContent, :streamGenerateContent or :countTokens. The key may stand in the URL."""
+    """POST .../models/{model}:generateContent or another of METHODS. The key may stand in the URL."""
     request.dialect = GEMINI
     answer = await ask(request, "gemini", GEMINI, key_in_url=True, model=model, **METHODS[method])
     answer.events = False  # google-genai (3.4.0) takes a comment for JSON, and fails

@@ -19,6 +19,8 @@ from proxy.dialects.gemini.watch import GeminiWatcher
 from proxy.errors import GatewayError
 from proxy.providers.gemini import grounding
 
+EMBEDDED = {"embeddings": "content", "batch_embeddings": "requests"}  # what is embedded stands there
+
 
 class GeminiCaller(Dialect):
     """Streams are events (alt=sse) here; for callers who did not ask for those, see frames.ArrayChunks."""
@@ -26,18 +28,21 @@ class GeminiCaller(Dialect):
     name = "gemini"
 
     def parse(self, raw: bytes, *, model: str = "", stream: bool = False, operation: str = "chat") -> Asked:
-        """Return the request in `raw`; `model` and `stream` stand in the URL, `operation` is "chat" or "count_tokens".
+        """Return the request in `raw`; `model` and `stream` stand in the URL, so does what says the `operation`.
 
         Only what we act on is checked: the rest is for Gemini to judge, or for `chat` to translate.
         """
         body = bodies.parse(raw)
         refuse_forbidden(body)
         asked = Asked(raw, body, checks.model_of(body, model).removeprefix("models/"), stream, operation)
-        if not several(inward.request_of(asked), "contents"):
-            raise checks.missing("contents")
+        needed = EMBEDDED.get(operation, "contents")
+        if not several(inward.request_of(asked), needed):
+            raise checks.missing(needed)
         return asked
 
     def chat(self, asked: Asked) -> Json:
+        if asked.operation in EMBEDDED:
+            raise checks.unsupported("model", "Only Google's own models make embeddings of this form.")
         return inward.chat(asked)
 
     def as_native(self, asked: Asked) -> Asked:

@@ -81,6 +81,12 @@ def _renamed(raw: bytes, body: Json, resource: str) -> bytes:
     """Return `raw` with the model's name changed where the body says it too, as countTokens and embeddings may."""
     if isinstance(body.get("model"), str) and body["model"] != resource:
         return with_value(raw, body, "model", resource)
+    requests = body.get("requests")
+    if isinstance(requests, list) and any(
+        isinstance(each, dict) and each.get("model") != resource for each in requests
+    ):
+        named = [each | {"model": resource} if isinstance(each, dict) else each for each in requests]
+        return with_value(raw, body, "requests", named)
     inner = body.get("generateContentRequest")
     if isinstance(inner, dict) and isinstance(inner.get("model"), str) and inner["model"] != resource:
         return with_value(raw, body, "generateContentRequest", inner | {"model": resource})

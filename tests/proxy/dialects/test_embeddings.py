@@ -179,3 +179,29 @@ async def test_google_embeds_for_openais_clients(tmp_path: Path) -> None:
         refused = await call("/v1/embeddings", ASK | {"model": MODEL})
         assert (refused.status, refused.json["error"]["message"]) == (400, "Bad.")
         assert (await call("/v1/embeddings", ASK | {"model": MODEL, "input": [1, 2]})).json["error"]["param"] == "input"
+
+
+async def test_googles_own_clients_embed_by_googles_models_alone(tmp_path: Path) -> None:
+    content = {"parts": [{"text": "hi"}]}
+    several = {"requests": [{"model": f"models/{MODEL}", "content": content}]}
+    async with passing(tmp_path, "gemini", "anthropic") as call:
+        call.say(ANSWER | {"usageMetadata": {"promptTokenCount": 7}})
+        client = await call(f"/v1beta/models/{MODEL}:batchEmbedContents", several)
+        assert client.body == orjson.dumps(ANSWER | {"usageMetadata": {"promptTokenCount": 7}})
+        call.say({"embedding": {"values": [1.0]}})
+        assert (await call(f"/v1/models/{MODEL}:embedContent", {"content": content})).status == 200
+        batch, one = call.mock.hits
+        assert (batch.path, batch.json) == (
+            "/v1beta/models/gemini-embedding-001:batchEmbedContents",
+            {"requests": [{"model": "models/gemini-embedding-001", "content": content}]},
+        )
+        assert one.path == "/v1beta/models/gemini-embedding-001:embedContent"
+        first, second = await call.bench.rows()
+        assert (first.usage, first.usage_source) == ({"input": 7}, "provider")
+        assert (second.usage, second.usage_source) == ({"input": 1}, "estimated")
+        for body in ({}, {"requests": []}):
+            missing = await call(f"/v1beta/models/{MODEL}:batchEmbedContents", body)
+            assert (missing.status, missing.json["error"]["status"]) == (400, "INVALID_ARGUMENT")
+        elsewhere = await call("/v1beta/models/my-anthropic/c:embedContent", {"content": content})
+        assert (elsewhere.status, elsewhere.json["error"]["status"]) == (400, "INVALID_ARGUMENT")
+        assert len(call.mock.hits) == 2
