@@ -22,7 +22,7 @@ from routing.snapshot import Provider
 if TYPE_CHECKING:
     from proxy.gateway import Gateway
 
-LONGEST_LINE = 16 * 1024 * 1024  # bytes; a longer one cannot be read, and is passed on all the same
+LONGEST_LINE = 8 * 1024 * 1024  # bytes; a longer one cannot be read, and is passed on all the same
 # Where answers are found, by kind: their path, with the batch's name, or that of the file that holds them.
 _PATHS = {
     "anthropic": re.compile(r"messages/batches/([^/]+)/results"),
@@ -30,7 +30,6 @@ _PATHS = {
     "groq": re.compile(r"(files/[^/]+)/content"),
 }
 _RESULTS = re.compile(r"/v1/messages/batches/[^/?#]+/results$")
-_LINES = re.compile(rb"[\r\n]+")
 Item = tuple[str, Usage]  # the model of one answer and what it used
 
 
@@ -67,19 +66,25 @@ class Lines:
 
     def __init__(self, sums: Sums, bill: Callable[[Sums], None]) -> None:
         self._sums, self._bill = sums, bill
-        self._rest: bytes = b""
+        self._begun: list[bytes] = []  # pieces of the line that has not ended yet
+        self._size = 0
 
     def interesting(self, block: bytes) -> bool:
         return True
 
     def feed(self, name: bytes, data: bytes) -> None:
-        *lines, rest = _LINES.split(self._rest + data)
-        self._rest = rest if len(rest) <= LONGEST_LINE else b"\0"
-        for line in lines:
-            self._read(line)
+        if b"\n" in data:
+            *lines, data = b"".join([*self._begun, data]).split(b"\n")
+            self._begun, self._size = [], 0
+            for line in lines:
+                self._read(line)
+        self._begun.append(data)
+        self._size += len(data)
+        if self._size > LONGEST_LINE:
+            self._begun, self._size = [b"\0"], 0  # no JSON, whatever follows
 
     def complete(self) -> bool:
-        self._read(self._rest)
+        self._read(b"".join(self._begun))
         self._bill(self._sums)
         return True
 

@@ -11,6 +11,7 @@ from accounts.prices import Book, Price
 from accounts.rates import Service, Tier
 from loadtest.mockserver import Answer
 from proxy.native.flow import BrokenOff
+from proxy.native.results import LONGEST_LINE, Lines, Sums
 from tests.proxy.billing.test_matrix import Leaver
 from tests.proxy.native.harness import Passer, passing
 
@@ -181,3 +182,15 @@ async def test_results_are_fetched_through_the_gateway(tmp_path: Path) -> None:
         assert await look(call, "/anthropic/v1/messages/batches/msgbatch_1") == orjson.dumps(
             batch | {"results_url": None}
         )
+
+
+def test_a_line_without_end_is_passed_over() -> None:
+    billed: list[Any] = []
+    watched = Lines(Sums(lambda model: float("inf")), lambda sums: billed.extend(sums.shares("b")))
+    for _ in range(3):
+        watched.feed(b"", b" " * LONGEST_LINE)
+    watched.feed(b"", lines(message(1, 1), message(10, 2))[:-1])
+    assert watched.complete()
+    assert [(share.key, share.usage.as_dict()) for share in billed] == [
+        ("b claude-x", {"input": 10, "cached_input": 1, "output": 2})
+    ]
