@@ -7,7 +7,9 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from qlite_site import checks  # noqa: F401  registers the system checks
-        from qlite_site.asked import priced
+        from accounts.store.budgets import ask_routes
+        from qlite_site.asked import priced, uncounted
         from routing.store import ask_prices
 
         ask_prices(priced)
+        ask_routes(uncounted)

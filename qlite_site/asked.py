@@ -4,9 +4,29 @@ import time
 from collections.abc import Callable
 
 from accounts.store.prices import load_book
+from routing.snapshot import compile
+from routing.store import document_of, latest
 
 
 def priced() -> Callable[[str, str, str], bool]:
     """Return how to ask whether a provider, its kind and an upstream model have a price today."""
     book, now = load_book(), time.time()
     return lambda provider, kind, model: book.find(provider, kind, model, now) is not None
+
+
+def uncounted(name: str, team: str) -> list[str]:
+    """Say which calls do not count on a budget on the route `name`, though one might think so."""
+    table = compile(document_of(latest()), {}, 0)
+    opened = {route.name for route in table.tables.by_name.values()}
+    named = [route for route in table.routes if route.name == name and route.enabled and not route.alias_of]
+    if not named and name not in opened:
+        match = table.find(name, team)
+        if match is None:
+            return [f"No route is called {name}: as long as there is none, nothing counts on this budget."]
+        return [f"Calls for {name} count on the route {match.route.name}: nothing counts on this budget."]
+    targets = {(target.provider.name, target.model) for route in named for target in route.targets}
+    return [
+        f"Calls that name the provider, such as {provider}/{model or name}, count on {provider}/* and not on this budget."
+        for provider, model in sorted(targets)
+        if f"{provider}/*" in opened
+    ]

@@ -16,6 +16,7 @@ from accounts.admin.base import ModelAdmin, ModelForm, ReadOnlyAdmin, badge
 from accounts.admin.fields import UsdField, short_usd
 from accounts.models import Budget, BudgetAlert
 from accounts.models.budgets import usual_thresholds
+from accounts.store.budgets import doubts
 from accounts.store.standing import Standing, standings
 
 HARD, SOFT, OFF = "hard", "soft", "off"
@@ -102,6 +103,8 @@ class BudgetAdmin(ModelAdmin):
         obj.created_by, obj.updated_by = obj.created_by or name, name
         super().save_model(request, obj, form, change)
         messages.info(request, "It is in force within a second.")
+        for doubt in doubts(obj):
+            messages.warning(request, doubt)
 
     @admin.display(description="On", ordering="team__name")
     def scope_shown(self, budget: Budget) -> str:

@@ -1,5 +1,6 @@
 """Budgets from and to their rows."""
 
+from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -7,6 +8,21 @@ from django.db import transaction
 
 from accounts.budgets.limits import Limit, Table, table
 from accounts.models import ApiKey, Budget
+
+
+_asked: dict[str, Callable[[str, str], list[str]]] = {}
+
+
+def ask_routes(doubts: Callable[[str, str], list[str]]) -> None:
+    """Let `doubts` say which calls do not count on a budget on a route, a team's if one is given."""
+    _asked["doubts"] = doubts
+
+
+def doubts(budget: Budget) -> list[str]:
+    """Return a sentence for each sort of call that one might think counts on this budget, and that does not."""
+    ask = _asked.get("doubts")
+    team = budget.team or (budget.key and budget.key.team)
+    return ask(budget.route, team.name if team else "") if ask and budget.route else []
 
 
 def zone() -> ZoneInfo:

@@ -1,0 +1,51 @@
+"""Whoever sets a budget on a route is told which calls do not count on it, though one might think so."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import Budget, Team
+from routing import store
+from tests.admin.rows import person, signed_in
+from tests.routing.tables import table
+
+pytestmark = pytest.mark.django_db
+PROVIDERS = [{"name": "open", "kind": "stub", "by_name": True}, {"name": "shut", "kind": "stub"}]
+ROUTES = [
+    {"name": "gpt", "targets": [{"provider": "open", "model": "gpt-4o"}, {"provider": "shut"}]},
+    {"name": "plain", "targets": [{"provider": "shut"}]},
+    {"name": "fast", "alias_of": "gpt", "targets": []},
+    {"name": "own", "team": "red", "targets": [{"provider": "shut"}]},
+]
+DEAD = "nothing counts on this budget"
+OFTEN = {
+    "gpt": "Calls that name the provider, such as open/gpt-4o, count on open/* and not on this budget.",
+    "plain": "",
+    "own": "",
+    "open/*": "",
+    "fast": f"Calls for fast count on the route gpt: {DEAD}.",
+    "open/gpt-4o": f"Calls for open/gpt-4o count on the route open/*: {DEAD}.",
+    "gtp": f"No route is called gtp: as long as there is none, {DEAD}.",
+}
+
+
+@pytest.fixture
+def ops() -> Client:
+    store.apply(table(PROVIDERS, ROUTES), "ann")
+    Team.objects.create(name="red")
+    return signed_in(person("olga", "ops"))
+
+
+@pytest.mark.parametrize(("route", "told"), OFTEN.items(), ids=OFTEN)
+def test_it_says_what_does_not_count(ops: Client, route: str, told: str) -> None:
+    form = {"route": route, "window": "month", "amount_nano": "5", "hard": "on", "active": "on", "thresholds": "80"}
+    page = ops.post(reverse("admin:accounts_budget_add"), form, follow=True)
+    assert Budget.objects.get().route == route
+    said = [str(message) for message in page.context["messages"] if message.level_tag == "warning"]
+    assert said == ([told] if told else [])
+
+
+def test_of_a_team_s_budget_the_team_s_own_routes_are_asked(ops: Client) -> None:
+    form = {"team": Team.objects.get().pk, "route": "own", "window": "day", "amount_nano": "5", "active": "on"}
+    page = ops.post(reverse("admin:accounts_budget_add"), form, follow=True)
+    assert not [message for message in page.context["messages"] if DEAD in str(message)]
