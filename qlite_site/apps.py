@@ -6,8 +6,8 @@ class SiteConfig(AppConfig):
     verbose_name = "qlite"
 
     def ready(self) -> None:
-        from qlite_site import checks  # noqa: F401  registers the system checks
         from accounts.store.budgets import ask_routes
+        from qlite_site import checks  # noqa: F401  registers the system checks
         from qlite_site.asked import priced, uncounted
         from routing.store import ask_prices
 

@@ -26,7 +26,7 @@ def uncounted(name: str, team: str) -> list[str]:
         return [f"Calls for {name} count on the route {match.route.name}: nothing counts on this budget."]
     targets = {(target.provider.name, target.model) for route in named for target in route.targets}
     return [
-        f"Calls that name the provider, such as {provider}/{model or name}, count on {provider}/* and not on this budget."
+        f"Calls that name the provider, such as {provider}/{model or name}, count on {provider}/*, not on this budget."
         for provider, model in sorted(targets)
         if f"{provider}/*" in opened
     ]

@@ -9,7 +9,6 @@ from django.db import transaction
 from accounts.budgets.limits import Limit, Table, table
 from accounts.models import ApiKey, Budget
 
-
 _asked: dict[str, Callable[[str, str], list[str]]] = {}
 
 

@@ -19,7 +19,7 @@ ROUTES = [
 ]
 DEAD = "nothing counts on this budget"
 OFTEN = {
-    "gpt": "Calls that name the provider, such as open/gpt-4o, count on open/* and not on this budget.",
+    "gpt": "Calls that name the provider, such as open/gpt-4o, count on open/*, not on this budget.",
     "plain": "",
     "own": "",
     "open/*": "",
