@@ -1,11 +1,13 @@
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_migrate, pre_migrate
 
 
 class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        from accounts.store import triggers
+        from accounts.store import kept, triggers
 
         post_migrate.connect(triggers.after_migrate, sender=self, dispatch_uid="accounts.triggers")
+        pre_migrate.connect(kept.before_migrate, sender=self, dispatch_uid="accounts.kept.before")
+        post_migrate.connect(kept.after_migrate, sender=self, dispatch_uid="accounts.kept")

@@ -11,7 +11,7 @@ from typing import Any
 from django.db import connection
 
 from accounts.models import Adjustment, AttemptRecord, DailyTotal, LedgerDay, LedgerQuarantine, RequestRecord, TagTotal
-from accounts.store import audit, recount, triggers
+from accounts.store import audit, kept, recount, triggers
 from accounts.store.pending import Pending
 
 NAMED = 20
@@ -95,6 +95,8 @@ def _file() -> Iterator[str]:
 def _triggers() -> Iterator[str]:
     for table in triggers.missing(connection):
         yield f"{table}: the trigger that keeps settled rows from changing is gone"
+    for table in kept.missing(connection):
+        yield f"{table}: the trigger that keeps rows from being deleted is gone"
 
 
 def _faults() -> Iterator[str]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import connection
 
+from accounts.store import kept
 from accounts.store.triggers import TABLES
 
 
@@ -15,6 +16,7 @@ def tamper(statement: str, *values: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
     install(connection)
+    kept.install(connection)
 
 
 def lift_triggers() -> None:
@@ -24,3 +26,4 @@ def lift_triggers() -> None:
         for table in TABLES:
             on = f" ON {table}" if connection.vendor == "postgresql" else ""
             cursor.execute(f"DROP TRIGGER {table}_settled{on}")
+    kept.lift(connection)

@@ -101,8 +101,8 @@ def test_it_names_a_row_that_was_changed(change: str, ids: list[str], tmp_path: 
 def test_it_names_a_row_that_is_gone_whole(ids: list[str], tmp_path: Path) -> None:
     """Its totals were put right too: nothing but the chain knows."""
     keep()
-    AttemptRecord.objects.filter(request_id=ids[30]).delete()
-    RequestRecord.objects.filter(pk=ids[30]).delete()
+    tamper("DELETE FROM accounts_attemptrecord WHERE request_id = %s", ids[30])
+    tamper("DELETE FROM accounts_requestrecord WHERE id = %s", ids[30])
     rebuild.rebuild(DAY)
     assert f"request {ids[30]}: is gone, and was there when day {DAY} was sealed" in verify(tmp_path)
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from accounts.models import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord, Team
+from accounts.models import DailyTotal, LedgerQuarantine, RequestRecord, Team
 from accounts.store.adjust import adjust
 from accounts.store.ledger import save_entries
 from accounts.store.verify import counts, verify
@@ -67,16 +67,17 @@ def test_it_notices_that_a_row_changed_hands(first: str, tmp_path: Path) -> None
 
 
 def test_it_notices_that_a_request_was_deleted(first: str, tmp_path: Path) -> None:
-    Adjustment.objects.all().delete()
+    tamper("DELETE FROM accounts_adjustment")
     DailyTotal.objects.update(adjusted_nano=0)
-    RequestRecord.objects.get(pk=first).delete()
+    tamper("DELETE FROM accounts_attemptrecord WHERE request_id = %s", first)
+    tamper("DELETE FROM accounts_requestrecord WHERE id = %s", first)
     problems = verify(tmp_path)
     only(problems, "daily total day 2025-11-20, team red")
     assert any("requests is 3, its rows make 2" in problem for problem in problems)
 
 
 def test_it_notices_that_an_attempt_was_deleted(first: str, tmp_path: Path) -> None:
-    AttemptRecord.objects.filter(number=1).exclude(request=first).delete()
+    tamper("DELETE FROM accounts_attemptrecord WHERE number = 1 AND request_id <> %s", first)
     only(verify(tmp_path), "an attempt is missing", "its cost is not the sum", "settled without an attempt")
 
 
@@ -107,7 +108,7 @@ def test_it_notices_adjustments_that_the_totals_do_not_show(first: str, tmp_path
     DailyTotal.objects.filter(adjusted_nano__gt=0).update(adjusted_nano=4)
     (problem,) = verify(tmp_path)
     assert problem.endswith("adjusted_nano is 4, its adjustments make 5")
-    Adjustment.objects.all().delete()
+    tamper("DELETE FROM accounts_adjustment")
     assert len(verify(tmp_path)) == 2
 
 
