@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.http.request import split_domain_port, validate_host
 
-from qlite_site import wiring
+from qlite_site import proxies, wiring
 from qlite_site.handler import GatewayHandler
 from qlite_site.live.routing import application as live
 
@@ -47,16 +47,19 @@ class Application:
             await _refuse_host(send, scope["type"])
             return
         scope["root_path"] = settings.FORCE_SCRIPT_NAME or ""
+        if settings.TRUSTED_PROXIES and scope.get("client"):
+            peer, port = scope["client"]
+            scope["client"] = (proxies.caller(peer, scope["headers"], settings.TRUSTED_PROXIES), port)
         if scope["type"] == "websocket":
             await live(scope, receive, send)
             return
         path = scope["path"]
         if path == "/" and _is_browser(scope):
-            await self._pages(scope, receive, send)
+            await self._pages(_below(scope), receive, send)
         elif path in GATEWAY_PATHS or path.startswith(GATEWAY_PREFIXES):
             await self._gateway(scope, receive, send)
         else:
-            await self._pages(scope, receive, send)
+            await self._pages(_below(scope), receive, send)
 
     def _host_allowed(self, scope: Scope) -> bool:
         """Say whether the one Host header names a host in QLITE_ALLOWED_HOSTS; on every URL, pages or not."""
@@ -70,6 +73,11 @@ class Application:
         if allowed and len(self._hosts) < KNOWN_HOSTS:
             self._hosts.add(hosts[0])
         return allowed
+
+
+def _below(scope: Scope) -> Scope:
+    """Return `scope` with the path that people see: a proxy takes QLITE_SCRIPT_NAME off, and Django expects it there."""
+    return scope | {"path": scope["root_path"] + scope["path"]} if scope["root_path"] else scope
 
 
 def _is_browser(scope: Scope) -> bool:

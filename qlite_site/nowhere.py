@@ -1,4 +1,4 @@
-"""What is said where nothing is: a page to browsers, JSON to programs, which most likely forgot the `/v1` of the API."""
+"""What is said where nothing is: a page to browsers, JSON to programs, which may have forgotten the `/v1`."""
 
 import time
 

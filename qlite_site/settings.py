@@ -36,6 +36,7 @@ ALLOWED_HOSTS = env.words(
     "QLITE_ALLOWED_HOSTS", "*" if DEBUG else f"localhost,127.0.0.1,[::1],{env.host_of(PUBLIC_URL)}"
 )
 CSRF_TRUSTED_ORIGINS = env.words("QLITE_TRUSTED_ORIGINS")
+TRUSTED_PROXIES = env.networks("QLITE_TRUSTED_PROXIES")
 
 # --- The main database
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'qlite.sqlite3'}")}

@@ -30,6 +30,7 @@ from proxy.shadow import Payer
 from proxy.surfaces import gateway as held
 from proxy.surfaces.access import NO_KEY, key_in, key_of, turned_away
 from proxy.upstream import Timeouts, Upstream
+from qlite_site import proxies
 from qlite_site.chores import answers, chores, local_chores, log_chores, post_chores
 from qlite_site.housekeeper import Chore, Housekeeper
 from qlite_site.post import Post
@@ -169,6 +170,7 @@ def early(
     try:
         admit(gateway.keys, key, now=gateway.clock())
     except KeyRejected as rejection:
+        address = proxies.caller(address, headers, settings.TRUSTED_PROXIES)
         error = turned_away(gateway, rejection, address) if key else NotAuthenticated(NO_KEY)
         more = (b"retry-after", b"%d" % error.retry_after) if error.retry_after else (b"www-authenticate", b"Bearer")
         return error.status, [*error_headers(), more], orjson.dumps(error.body())

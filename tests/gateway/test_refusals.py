@@ -296,3 +296,16 @@ def test_many_wrong_keys_have_to_wait_also_with_large_bodies(start: Start) -> No
         assert answer.error["code"] == "too_many_auth_failures"
         assert 1 <= int(answer.headers["retry-after"]) <= 10
     assert stand.call(body=stand.ask()).status == 200
+
+
+def test_behind_a_proxy_each_caller_has_its_own_wrong_keys(start: Start) -> None:
+    stand = start(QLITE_WRONG_KEYS="2", QLITE_TRUSTED_PROXIES="127.0.0.1")
+
+    def wrong(address: str, body: bytes = b"{}") -> int:
+        return stand.call(body=body, key="sk-ql_wrong", x_forwarded_for=f"10.9.9.9, {address}").status
+
+    assert [wrong("203.0.113.5") for _ in range(3)] == [401, 401, 429]
+    assert wrong("203.0.113.5", b"x" * 100_000) == 429
+    assert wrong("203.0.113.6") == wrong("203.0.113.6", b"x" * 100_000) == 401
+    assert stand.call("GET", "/metrics").status == 200
+    assert stand.call("GET", "/metrics", x_forwarded_for="203.0.113.5").status == 403

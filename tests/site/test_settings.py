@@ -56,7 +56,7 @@ def test_it_makes_a_data_folder_that_nobody_else_can_read(tmp_path: Path) -> Non
 
 def test_it_says_in_one_line_that_a_disk_is_full(tmp_path: Path) -> None:
     around = os.environ | {"QLITE_DATA_DIR": str(tmp_path)}
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         run = subprocess.run(
             [sys.executable, "manage.py", "about"], cwd=ROOT, env=around, stdout=full, stderr=subprocess.PIPE, text=True
         )
