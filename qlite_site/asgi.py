@@ -76,7 +76,7 @@ class Application:
 
 
 def _below(scope: Scope) -> Scope:
-    """Return `scope` with the path that people see: a proxy takes QLITE_SCRIPT_NAME off, and Django expects it there."""
+    """Return `scope` with the path that people see: a proxy took QLITE_SCRIPT_NAME off, Django expects it there."""
     return scope | {"path": scope["root_path"] + scope["path"]} if scope["root_path"] else scope
 
 
