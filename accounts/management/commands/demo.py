@@ -42,10 +42,7 @@ class Command(BaseCommand):
             self._key(caller, teams[caller.team])
         self._corrections()
         self._request(teams["demo-support"])
-        names = " and ".join(TITLES)
-        return (
-            f"Added {added} invented requests of the teams {names}. See /reports/ and /keys/, which `make run` serves."
-        )
+        return f"Added {added} invented requests of the teams {' and '.join(TITLES)}. See /reports/ and /keys/, which `make run` serves."
 
     def _team(self, name: str) -> Team:
         made = {"title": TITLES[name], "cost_centre": demo.COST_CENTRE, "owner": "demo"}
