@@ -48,7 +48,7 @@ class RepricingAdmin(ModelAdmin):
     list_display = ("created_at", "what", "standing", "author", "found", "amount", "booked", "progress")
     list_filter = ("state",)
     ordering = ("-id",)
-    asked = ((None, {"fields": (("since", "until"), ("provider", "model"), "unpriced_only", "reason")}),)
+    asked = ((None, {"fields": ("since", "until", ("provider", "model"), "unpriced_only", "reason")}),)
     found_fieldsets = (
         (
             None,

@@ -39,6 +39,7 @@ for name, group in (("mia", ""), ("oda", "ops"), ("fay", "finance")):
     user.groups.set(Group.objects.filter(name=group))
     if not group:
         Membership.objects.create(team=red, user=user)
+User.objects.create_superuser("ada", password="correct horse battery")
 """
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -185,7 +186,7 @@ def test_an_approver_sets_a_budget_and_sees_when_it_begins_anew(seen: Watched) -
 def test_it_draws_the_chart_and_follows_the_filters_without_loading_the_page_again(seen: Watched) -> None:
     page = seen.page
     today = datetime.now(UTC).date()
-    seen.sign_in("fay", f"/reports/?from={today - timedelta(days=29)}&to={today}")
+    seen.sign_in("fay", f"/reports/?from={today - timedelta(days=9)}&to={today}")
     page.evaluate("window.stillTheSamePage = true")
     page.click("text=Provider >> nth=-1")
     page.wait_for_function(
@@ -221,7 +222,7 @@ def test_it_fits_a_telephone(browser: "sync_api.Browser", base: str) -> None:
     watched = Watched(browser.new_page(viewport={"width": 390, "height": 800}), base)
     watched.watch()
     for name, paths in {
-        "mia": ("/keys/", "/keys/request/", "/keys/requests/"),
+        "mia": ("/keys/", "/keys/request/", "/keys/requests/", "/"),
         "fay": ("/reports/", "/reports/records/"),
     }.items():
         watched.sign_in(name, paths[0])
@@ -230,3 +231,23 @@ def test_it_fits_a_telephone(browser: "sync_api.Browser", base: str) -> None:
             wide = watched.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide == 0, path
     assert watched.trouble == []
+
+
+def test_a_telephone_shows_what_a_key_spent_without_a_move_to_the_side(browser: "sync_api.Browser", base: str) -> None:
+    watched = Watched(browser.new_page(viewport={"width": 390, "height": 800}), base)
+    watched.sign_in("oda", "/keys/")
+    for name in ("Spent in", "Monthly budget", "Last used"):
+        cell = watched.page.locator(f"#working td[data-label^='{name}']").first.bounding_box()
+        assert cell is not None
+        assert cell["x"] >= 0
+        assert cell["x"] + cell["width"] <= 390
+
+
+def test_a_telephone_and_a_desk_both_hold_the_form_of_a_repricing(browser: "sync_api.Browser", base: str) -> None:
+    for width in (390, 1440):
+        watched = Watched(browser.new_page(viewport={"width": width, "height": 800}), base)
+        watched.sign_in("ada", "/keys/")
+        watched.page.goto(f"{base}/admin/accounts/repricing/add/")
+        wide = watched.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide == 0, width
+        assert watched.page.get_by_text("Until").is_visible()
