@@ -1,5 +1,6 @@
 """What people fill in to simulate a request or to replay recorded ones."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +33,12 @@ class SimulatorForm(forms.Form):
     tags = forms.CharField(max_length=1000, required=False, help_text="name=value, separated by commas")
     session = forms.CharField(max_length=256, required=False, help_text="For routes that keep sessions together.")
     table = forms.ChoiceField(choices=TABLES, initial=SERVING, label="By")
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> "SimulatorForm":
+        """The form as an address fills it, which may leave away what has a usual value."""
+        usual = {name: field.initial for name, field in cls.base_fields.items() if field.initial is not None}
+        return cls({**usual, **query}) if query else cls()
 
     def clean_tags(self) -> dict[str, str]:
         try:

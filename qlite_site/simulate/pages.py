@@ -26,7 +26,7 @@ LATEST = 10
 def simulator(request: HttpRequest) -> HttpResponse:
     """GET with the request's features in the address, so that an answer can be linked; `format=json` for programs."""
     _may_look(request)
-    form = SimulatorForm(request.GET or None)
+    form = SimulatorForm.of(request.GET.dict())
     said = _decided(form) if form.is_bound and form.is_valid() else None
     if request.GET.get("format") == "json":
         return JsonResponse(said or {"errors": form.errors}, status=200 if said else 400)

@@ -221,3 +221,13 @@ def test_who_may_not_see_the_routing_table_sees_none_of_it() -> None:
         assert client.get(reverse(name)).status_code in {302, 403}
     assert client.post(reverse("replays"), {"window": "1", "size": 1000}).status_code in {302, 403}
     assert not Replay.objects.exists()
+
+
+def test_an_address_may_leave_away_what_has_a_usual_value() -> None:
+    published()
+    client = signed_in(root())
+    said = client.get(reverse("simulator"), {"model": "gpt", "format": "json"})
+    assert said.status_code == 200
+    assert said.json()["candidates"][0]["estimated_cost"] == "0.001500000"
+    assert client.get(reverse("simulator"), {"format": "json"}).status_code == 400
+    assert "This field is required" not in client.get(reverse("simulator"), {"model": "gpt"}).content.decode()
