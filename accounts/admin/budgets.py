@@ -98,6 +98,13 @@ class BudgetAdmin(ModelAdmin):
         rows: QuerySet[Any] = super().get_queryset(request).select_related("team", "key__team")
         return rows
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Learn how all budgets of the page stand at once, not one after the other."""
+        page = super().get_changelist_instance(request)
+        for standing in standings(page.result_list):
+            standing.budget.stands = standing  # type: ignore[attr-defined]
+        return page
+
     def save_model(self, request: HttpRequest, obj: Budget, form: Any, change: bool) -> None:
         name = request.user.get_username()
         obj.created_by, obj.updated_by = obj.created_by or name, name

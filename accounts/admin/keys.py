@@ -1,5 +1,6 @@
 """API keys in the admin: made with their secret shown once, changed, switched off; never deleted."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -15,9 +16,10 @@ from accounts.admin.base import ModelAdmin, ModelForm, badge
 from accounts.admin.fields import LinesField, UsdField, short_usd
 from accounts.keys import Minted, mint
 from accounts.models import ApiKey
+from accounts.portal.spend import this_month
 from accounts.store import budgets
 
-LIVE, OFF, EXPIRED, TEAM_OFF = "live", "disabled", "expired", "team disabled"
+LIVE, OFF, EXPIRED, TEAM_OFF = "active", "disabled", "expired", "team disabled"
 
 
 class KeyForm(ModelForm):
@@ -51,13 +53,14 @@ class KeyForm(ModelForm):
 @admin.register(ApiKey)
 class ApiKeyAdmin(ModelAdmin):
     form = KeyForm
-    list_display = ("label", "shown_key", "team", "owner", "budget", "state", "expires_at", "last_used_at")
+    list_display = ("label", "shown_key", "team", "owner", "spent", "state", "expires_at", "last_used_at")
     list_filter = ("disabled", "team")
     list_select_related = ("team",)
     search_fields = ("label", "owner", "id8", "team__name")
     readonly_fields = (
         "shown_key",
         "state",
+        "spent",
         "created_at",
         "created_by",
         "last_used_at",
@@ -71,7 +74,7 @@ class ApiKeyAdmin(ModelAdmin):
     )
     fieldsets = (
         (None, {"fields": ("shown_key", "state", ("team", "label"), "owner")}),
-        ("What it permits", {"fields": ("models", "monthly_budget_nano", "expires_at", "disabled")}),
+        ("What it permits", {"fields": ("models", ("monthly_budget_nano", "spent"), "expires_at", "disabled")}),
         ("History", {"fields": (("created_at", "created_by"), ("disabled_at", "disabled_by"), "last_used_at")}),
     )
 
@@ -112,6 +115,11 @@ class ApiKeyAdmin(ModelAdmin):
         add_never_cache_headers(response)
         return response
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        page = super().get_changelist_instance(request)
+        _look_up_spending(page.result_list)
+        return page
+
     @admin.display(description="Key", ordering="id8")
     def shown_key(self, key: ApiKey) -> str:
         return key.shown
@@ -120,10 +128,12 @@ class ApiKeyAdmin(ModelAdmin):
         rows: QuerySet[Any] = super().get_queryset(request).prefetch_related("budgets")
         return rows
 
-    @admin.display(description="Monthly budget")
-    def budget(self, key: ApiKey) -> str:
-        amount = key.monthly_budget_nano
-        return "none" if amount is None else f"${short_usd(amount)}"
+    @admin.display(description="Spent this month")
+    def spent(self, key: Any) -> str:
+        if not hasattr(key, "spent_nano"):
+            _look_up_spending([key])
+        budget = key.monthly_budget_nano
+        return f"${short_usd(key.spent_nano)}" + ("" if budget is None else f" of ${short_usd(budget)}")
 
     @badge("State", {LIVE: "success", OFF: "danger", EXPIRED: "warning", TEAM_OFF: "danger"})
     def state(self, key: ApiKey) -> str:
@@ -170,3 +180,11 @@ def _example(request: HttpRequest, key: ApiKey, secret: str) -> str:
         f"curl {address} \\\n  -H 'Authorization: Bearer {secret}' \\\n  -H 'Content-Type: application/json' \\\n"
         f"""  -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'"""
     )
+
+
+def _look_up_spending(keys: Iterable[Any]) -> None:
+    """Note on each key what its calls cost since the first of the month."""
+    rows = list(keys)
+    cost = this_month([key.id8 for key in rows])
+    for key in rows:
+        key.spent_nano = cost.get(key.id8, 0)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -30,7 +30,7 @@ from accounts.admin.versions import (
     marked,
     state_of,
 )
-from accounts.models import Price
+from accounts.models import DailyTotal, Price
 from accounts.models.prices import AMOUNTS
 from accounts.store import prices
 
@@ -194,6 +194,9 @@ class PriceAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         obj.created_by = request.user.get_username()
         super().save_model(request, obj, form, change)
+        if _awaited(obj):
+            words = 'Calls wait for a price of this model: <a href="{}">see what they come to</a>.'
+            messages.info(request, format_html(words, reverse("admin:accounts_price_waiting")))
 
     @admin.display(description="For")
     def for_whom(self, price: Price) -> str:
@@ -264,3 +267,12 @@ class PriceAdmin(ModelAdmin):
 
 def _usd(amount: int | None, empty: str = "-") -> str:
     return empty if amount is None else short_usd(amount)
+
+
+def _awaited(price: Price) -> bool:
+    """Whether calls were recorded without a price that this one may be for."""
+    begins = price.model.removesuffix("*")
+    whose = Q(model=begins) if begins == price.model else Q(model__startswith=begins)
+    if price.provider:
+        whose &= Q(provider=price.provider)
+    return DailyTotal.objects.filter(whose, unpriced__gt=F("repriced")).exists()

@@ -117,7 +117,7 @@ class RequestRecordAdmin(ModelAdmin):
         "saved",
         "took",
         "first_token",
-        "tags",
+        "tags_shown",
     )
     record_fieldsets = (
         (None, {"fields": (("id", "client_request_id"), ("at", "day"), ("outcome", "http"), "error")}),
@@ -127,7 +127,7 @@ class RequestRecordAdmin(ModelAdmin):
         ),
         (
             "What was asked",
-            {"fields": (("model_asked", "served"), ("route", "surface"), ("revision", "stream"), "tags")},
+            {"fields": (("model_asked", "served"), ("route", "surface"), ("revision", "stream"), "tags_shown")},
         ),
         (
             "Money",
@@ -146,6 +146,10 @@ class RequestRecordAdmin(ModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         corrects = self.has_change_permission(request, obj)
         return (*self.record_fieldsets, self.correction_fieldset) if corrects else self.record_fieldsets
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows.prefetch_related("adjustments")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -218,7 +222,14 @@ class RequestRecordAdmin(ModelAdmin):
 
     @admin.display(description="Cost")
     def cost(self, record: RequestRecord) -> str:
+        deltas = [adjustment.cost_nano_delta for adjustment in record.adjustments.all()]
+        if any(deltas):
+            return f"{shown(record.cost_nano + sum(deltas))} adjusted"
         return record.cost_status if record.cost_status == "unpriced" else shown(record.cost_nano)
+
+    @admin.display(description="Tags")
+    def tags_shown(self, record: RequestRecord) -> str:
+        return ", ".join(f"{name}={value}" for name, value in record.tags.items()) or "none"
 
     @admin.display(description="Took")
     def took(self, record: RequestRecord) -> str:

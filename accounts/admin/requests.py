@@ -21,6 +21,8 @@ COLOURS: dict[str, str] = {
     State.WITHDRAWN: "",
 }
 
+WHO_DECIDES = "Somebody with the role ops decides on it, and nobody on a request of their own."
+
 
 class DecisionForm(ModelForm):
     """What would be granted, filled with what was asked. The buttons say which decision it is."""
@@ -77,6 +79,8 @@ class KeyRequestAdmin(ModelAdmin):
             {"fields": ("granted_models", "granted_budget_nano", "granted_expires_at", "comment")},
         ),
     )
+    undecided = (("Decision", {"fields": ("standing",)}),)
+    pending = (("Decision", {"fields": ("standing",), "description": WHO_DECIDES}),)
     outcome = (
         (
             "Decision",
@@ -91,7 +95,11 @@ class KeyRequestAdmin(ModelAdmin):
     )
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.asked + (self.grant if self._open(request, obj) else self.outcome)
+        if self._open(request, obj):
+            return self.asked + self.grant
+        if obj is not None and obj.state == State.PENDING:
+            return self.asked + self.pending
+        return self.asked + (self.outcome if obj is None or obj.decided_at else self.undecided)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         asked = ("name", "team", "requester", "purpose", "asked_models", "asked_budget", "expires_at")

@@ -5,11 +5,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.admin.base import ON_OFF, ModelAdmin, ModelForm, TabularInline, badge
 from accounts.models import Membership, Team
+
+WORKING = Q(keys__disabled=False) & (Q(keys__expires_at=None) | Q(keys__expires_at__gt=Now()))
 
 
 class TeamForm(ModelForm):
@@ -41,7 +44,7 @@ class TeamAdmin(ModelAdmin):
         rows: QuerySet[Any] = super().get_queryset(request)
         counted: QuerySet[Any] = rows.annotate(
             people=Count("memberships", distinct=True),
-            usable=Count("keys", filter=Q(keys__disabled=False), distinct=True),
+            usable=Count("keys", filter=WORKING, distinct=True),
         )
         return counted
 
@@ -57,7 +60,7 @@ class TeamAdmin(ModelAdmin):
     def members(self, team: Any) -> int:
         return int(team.people)
 
-    @admin.display(description="Live keys", ordering="usable")
+    @admin.display(description="Active keys", ordering="usable")
     def live_keys(self, team: Any) -> int:
         return int(team.usable)
 

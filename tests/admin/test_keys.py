@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.keys import fingerprint, well_formed
-from accounts.models import ApiKey, KeyRequest, Team
+from accounts.models import ApiKey, DailyTotal, KeyRequest, Team
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
@@ -197,3 +198,21 @@ def test_it_decides_once(ops: Client) -> None:
     address = reverse("admin:accounts_keyrequest_change", args=[asked.pk])
     assert ops.post(address, decision(asked, "_approve")).status_code == 403
     assert KeyRequest.objects.get().state == "rejected"
+
+
+def test_it_shows_what_a_key_spent_this_month_and_of_how_much(ops: Client) -> None:
+    made = rows.key(rows.team(), monthly_budget_nano=20_000_000_000)
+    idle = rows.key(Team.objects.get(), "idle")
+    day = timezone.localdate()
+    DailyTotal.objects.create(day=day, team="search", key_id=made.id8, cost_nano=1_500_000_000, adjusted_nano=-1)
+    page = ops.get(reverse("admin:accounts_apikey_changelist")).content.decode()
+    assert re.findall(r'class="field-spent[^>]*>\s*([^<]+?)\s*<', page) == ["$0.00", "$1.499999999 of $20.00"]
+    for key, spent in ((made, "$1.499999999 of $20.00"), (idle, "$0.00")):
+        assert spent in ops.get(reverse("admin:accounts_apikey_change", args=[key.pk])).content.decode()
+
+
+def test_it_says_nothing_of_a_grant_before_there_is_one(ops: Client) -> None:
+    own = rows.asked(rows.team(), User.objects.get(username="olga"))
+    page = ops.get(reverse("admin:accounts_keyrequest_change", args=[own.pk])).content.decode()
+    assert "nobody on a request of their own" in page
+    assert "granted" not in page.lower()

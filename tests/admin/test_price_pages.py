@@ -109,7 +109,8 @@ def test_pricing_a_model_books_what_waits(finance: Client) -> None:
     assert (form["provider"].value(), form["model"].value()) == ("lab", "new")
     assert f"{form['effective_from'].value():%Y-%m-%d}" == "2025-11-20"
     posted = {"provider": "lab", "model": "new", "effective_from_0": "2025-11-20", "effective_from_1": "00:00:00"}
-    finance.post(reverse("admin:accounts_price_add"), posted | {"input": "1", "output": "2"})
+    saved = finance.post(reverse("admin:accounts_price_add"), posted | {"input": "1", "output": "2"}, follow=True)
+    assert reverse("admin:accounts_price_waiting") in saved.content.decode().partition("Calls wait for a price")[2]
     assert "See what it comes to" in finance.get(reverse("admin:accounts_price_waiting")).content.decode()
     assert "Nothing is booked yet" in press(finance, "preview")
     job = waiting()[0].job

@@ -9,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import DailyTotal, RequestRecord
+from accounts.models import Budget, DailyTotal, RequestRecord
+from accounts.store.adjust import adjust
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
@@ -114,3 +115,25 @@ def test_it_lists_the_other_rows_with_a_bounded_number_of_queries(root: Client) 
     few = queries()
     more(20, 2)
     assert queries() == few
+
+
+def test_the_list_shows_what_a_corrected_request_costs_now(root: Client) -> None:
+    adjust(rows.record("0199-0001"), author="fay", reason="refund", cost_nano=1_000_000)
+    adjust(rows.record("0199-0002", cost_status="unpriced", cost_nano=0), author="fay", reason="price", cost_nano=5)
+    rows.record("0199-0003", cost_status="unpriced", cost_nano=0)
+    page = root.get(reverse(LIST)).content.decode()
+    costs = re.findall(r'class="field-cost[^>]*>\s*([^<]+?)\s*<', page)
+    assert sorted(costs) == ["$0.000000005 adjusted", "$0.001000000 adjusted", "unpriced"]
+
+
+@pytest.mark.parametrize("name", ["budget", "apikey"])
+def test_lists_with_spending_look_it_up_once_for_all_rows(root: Client, name: str) -> None:
+    queries = []
+    for count in (3, 9):
+        for number in range(count):
+            of = rows.team(f"{name}-{count}-{number}")
+            Budget.objects.create(team=of, key=rows.key(of), amount_nano=10**9)
+        with CaptureQueriesContext(connection) as seen:
+            assert root.get(reverse(f"admin:accounts_{name}_changelist")).status_code == 200
+        queries.append(len(seen))
+    assert queries[1] <= queries[0]
