@@ -15,6 +15,7 @@ from qlite_site.models import LoginFailure
 from routing.admin.base import ReadOnlyAdmin
 
 admin.site.index_title = "Overview"
+admin.site.login_template = "admin/signing_in.html"
 admin.site.unregister(User)
 admin.site.unregister(Group)
 

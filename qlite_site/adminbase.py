@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin as UnfoldModelAdmin
-from unfold.admin import TabularInline
+from unfold.admin import TabularInline as UnfoldTabularInline
 from unfold.decorators import action
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.views import ChangeList as UnfoldChangeList
@@ -36,11 +36,34 @@ DRESSED: dict[type[forms.Widget], type[forms.Widget]] = {
     forms.Select: UnfoldAdminSelectWidget,
 }
 
+# What an empty list says, where "add one" is not the answer.
+EMPTY: dict[str, str] = {
+    "accounts.adjustment": "A correction is booked on the page of the request record that it corrects.",
+    "accounts.apikey": "Teams ask for keys on their own pages; here you can make one at once.",
+    "accounts.budgetalert": "One appears when spending passes a threshold of a budget.",
+    "accounts.dailytotal": "They add up request records, within a second of each call.",
+    "accounts.keyrequest": "Members of a team ask for a key on their own pages.",
+    "accounts.ledgerday": "A day is closed the night after it ended.",
+    "accounts.ledgerquarantine": "That is good: every row found its place in the ledger.",
+    "accounts.repricing": "After a price was mended: see what a period would cost by today's prices, then book it.",
+    "accounts.requestrecord": "Calls appear here within a second.",
+    "admin.logentry": "What people change in the admin is noted here.",
+    "proxy.cacheentry": "Answers that may be given again appear here within a second.",
+    "qlite_site.loginfailure": "Failed attempts to sign in are noted here.",
+    "routing.breaker": "One appears when a target fails often. Open one by hand to keep calls away from a target.",
+    "routing.revision": "The first edit of a provider or route publishes one.",
+}
+
 __all__ = ["AdminPasswordChangeForm", "ModelAdmin", "TabularInline", "UserChangeForm", "UserCreationForm", "action"]
 
 
 class ChangeList(UnfoldChangeList):  # type: ignore[misc]
     """Sorts by the columns that offer it; Django only leaves the arrows of the others away."""
+
+    @property
+    def emptiness(self) -> str:
+        """What to say where there are no rows yet."""
+        return EMPTY.get(self.opts.label_lower, "")
 
     def get_ordering_field(self, field_name: str) -> Any:
         offered = self.sortable_by is None or field_name in self.sortable_by
@@ -80,6 +103,16 @@ class ModelAdmin(UnfoldModelAdmin):  # type: ignore[misc]
         if "/autocomplete/" not in request.path:
             messages.warning(request, f"A search needs {self.shortest_search} to {LONGEST_SEARCH} characters.")
         return queryset.none(), False
+
+
+class TabularInline(UnfoldTabularInline):  # type: ignore[misc]
+    """Rows whose fields have a name each: to the eye the column's head is one, to a screen reader it is not."""
+
+    def get_formset(self, request: HttpRequest, obj: Model | None = None, **kwargs: Any) -> Any:
+        formset = super().get_formset(request, obj, **kwargs)
+        for field in formset.form.base_fields.values():
+            getattr(field.widget, "widget", field.widget).attrs.setdefault("aria-label", str(field.label))
+        return formset
 
 
 def dressed(form: Any) -> Any:

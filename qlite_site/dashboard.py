@@ -46,6 +46,7 @@ class Bar:
     width: int
     height: int
     middle: int
+    label: int
 
 
 def fill(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -162,9 +163,9 @@ def _bars(today: date) -> dict[str, Any]:
 
 
 def _bar(number: int, day: date, amount: int, most: int) -> Bar:
-    height = max(0, amount * 92 // most)
+    height = max(0, amount * 80 // most)
     left = number * BAR
-    return Bar(day, f"${usd(amount, places=2)}", left + 10, 96 - height, BAR - 20, height, left + BAR // 2)
+    return Bar(day, f"${usd(amount, places=2)}", left + 10, 96 - height, BAR - 20, height, left + BAR // 2, 92 - height)
 
 
 def _share(part: int, whole: int) -> str:

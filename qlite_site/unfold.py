@@ -42,6 +42,12 @@ def below_root(address: str) -> Callable[[HttpRequest], str]:
     return link
 
 
+def at_prices(request: HttpRequest) -> bool:
+    """Whether the page is one of the price rows: two pages with lines of their own have addresses below theirs."""
+    below = request.path.partition("/accounts/price/")
+    return bool(below[1]) and not below[2].startswith(("waiting/", "lists/"))
+
+
 def favicon(request: HttpRequest) -> str:
     return static("qlite/mark.svg")
 
@@ -86,7 +92,7 @@ NAVIGATION = [
         rows("Closed days", "lock", "accounts", "ledgerday"),
         rows("Budgets", "savings", "accounts", "budget"),
         rows("Budget alerts", "notifications", "accounts", "budgetalert"),
-        rows("Prices", "sell", "accounts", "price"),
+        rows("Prices", "sell", "accounts", "price") | {"active": at_prices},
         view("Models without a price", "price_check", "accounts_price_waiting", "accounts.view_price"),
         view("Price lists", "price_change", "accounts_price_lists", "accounts.view_price"),
         rows("Quarantine", "report", "accounts", "ledgerquarantine"),

@@ -102,3 +102,54 @@ def test_it_needs_no_inline_script_and_allows_none() -> None:
         policy = answer.headers["Content-Security-Policy"]
         assert "script-src 'self' 'unsafe-eval';" in policy
         assert (answer.headers["X-Frame-Options"], answer.headers["X-Content-Type-Options"]) == ("DENY", "nosniff")
+
+
+@pytest.mark.parametrize("person", ["root", "viewer"])
+def test_an_empty_list_says_what_to_do(person: str) -> None:
+    client = signed_in(rows.root() if person == "root" else rows.person("vera", "viewer"))
+    for model in site._registry:
+        page = client.get(reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist"))
+        text = page.content.decode()
+        assert "yielded into no results" not in text
+        if page.status_code == 200 and page.context["cl"].result_count == 0:
+            assert f"No {model._meta.verbose_name_plural} yet" in text
+            offered = "ql-button" in text.partition('class="ql-empty"')[2]
+            assert offered == page.context["has_add_permission"], model
+
+
+def test_a_search_without_a_match_leads_back_to_all_rows() -> None:
+    rows.team("search")
+    text = signed_in().get(reverse("admin:accounts_team_changelist"), {"q": "nobody"}).content.decode()
+    assert "Nothing matches" in text
+    assert "Show all teams" in text
+
+
+def test_it_tells_people_without_access_whose_account_has_none() -> None:
+    rows.person("mia", staff=False)
+    client = signed_in(User.objects.get(username="mia"))
+    page = client.get(reverse("admin:index"), follow=True).content.decode()
+    assert "You are signed in as mia, an account that may not use the admin." in page
+    assert reverse("portal:keys") in page
+    assert "You are signed in" not in Client().get(reverse("admin:login")).content.decode()
+
+
+def test_an_address_with_an_unknown_filter_gets_a_page_of_ours() -> None:
+    page = signed_in().get(reverse("admin:accounts_requestrecord_changelist"), {"owner": "ann"})
+    assert page.status_code == 400
+    assert "That address cannot be understood" in page.content.decode()
+
+
+def test_each_field_of_a_row_in_a_table_has_a_name() -> None:
+    made = rows.route("gpt", rows.provider())
+    page = signed_in().get(reverse("admin:routing_route_change", args=[made.pk])).content.decode()
+    fields = re.findall(r"<(?:input|select)[^>]* name=\"targets-0-(?:model|tier|weight|enabled|provider)\"[^>]*>", page)
+    assert len(fields) == 5
+    assert all("aria-label=" in field for field in fields)
+
+
+def test_the_sidebar_marks_the_one_page_that_is_open() -> None:
+    client = signed_in()
+    for name in ("accounts_price_changelist", "accounts_price_waiting", "accounts_price_lists", "accounts_price_add"):
+        page = client.get(reverse(f"admin:{name}")).content.decode()
+        marked = re.findall(r'<a href="([^"]+)"[^>]* active">', page)
+        assert marked == [reverse(f"admin:{name}".replace("_add", "_changelist"))], name
