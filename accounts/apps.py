@@ -4,6 +4,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 
 class AccountsConfig(AppConfig):
     name = "accounts"
+    verbose_name = "Keys and money"
 
     def ready(self) -> None:
         from accounts.store import kept, triggers

@@ -24,7 +24,12 @@ class CacheEntry(models.Model):
     provider = text(64)
     kind = text(32)
     served_model = text(200)
-    form = models.CharField("form", max_length=8, default="chat", help_text="What the answer is, see proxy/cache.py.")
+    form = models.CharField(
+        "form",
+        max_length=8,
+        default="chat",
+        help_text="An answer of chat, or the body, events or chunks of another API.",
+    )
     ignored = models.TextField(blank=True, default="", editable=False)  # names of hints, one a line
     answer = models.TextField(blank=True, default="", help_text="JSON, or the events of a stream.")
     transcript = models.BinaryField(null=True, editable=False)  # the raw stream, until it is assembled into `answer`

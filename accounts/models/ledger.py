@@ -67,7 +67,7 @@ class RequestRecord(Units):
     id = models.CharField(max_length=36, primary_key=True, help_text="UUIDv7; the caller saw it as X-Qlite-Id.")
     client_request_id = text(128)
     at = models.DateTimeField(help_text="When it was admitted.")
-    day = models.DateField(help_text="The day of `at` on the organisation's clock.")
+    day = models.DateField(help_text="By the organisation's clock.")
     status = models.CharField(max_length=12, choices=Status)
     surface = text(32)
     team = text(64)

@@ -55,7 +55,7 @@ class Price(models.Model):
     tiers = models.JSONField(default=list, blank=True, help_text="Other amounts for long prompts.")
     services = models.JSONField(default=dict, blank=True, help_text="Factors or amounts of service tiers.")
     origin = models.CharField(
-        max_length=32, default="own", editable=False, help_text="`own`, or the price list that it was taken from."
+        max_length=32, default="own", editable=False, help_text="'own', or the price list that it was taken from."
     )
     source = models.TextField(blank=True, help_text="Where the figures come from.")
     note = models.TextField(blank=True)

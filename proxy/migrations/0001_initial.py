@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 ('provider', models.CharField(blank=True, default='', max_length=64)),
                 ('kind', models.CharField(blank=True, default='', max_length=32)),
                 ('served_model', models.CharField(blank=True, default='', max_length=200)),
-                ('form', models.CharField(default='chat', help_text='What the answer is, see proxy/cache.py.', max_length=8, verbose_name='form')),
+                ('form', models.CharField(default='chat', help_text='An answer of chat, or the body, events or chunks of another API.', max_length=8, verbose_name='form')),
                 ('ignored', models.TextField(blank=True, default='', editable=False)),
                 ('answer', models.TextField(blank=True, default='', help_text='JSON, or the events of a stream.')),
                 ('transcript', models.BinaryField(null=True)),
