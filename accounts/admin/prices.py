@@ -194,8 +194,10 @@ class PriceAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         obj.created_by = request.user.get_username()
         super().save_model(request, obj, form, change)
-        if _awaited(obj):
-            words = 'Calls wait for a price of this model: <a href="{}">see what they come to</a>.'
+        if obj.approved_at is None:
+            messages.info(request, "It waits: calls are priced by it once somebody else has approved it.")
+        elif _awaited(obj):
+            words = 'Calls wait for a price of this model: <a href="{}"><u>see what they come to</u></a>.'
             messages.info(request, format_html(words, reverse("admin:accounts_price_waiting")))
 
     @admin.display(description="For")

@@ -99,7 +99,8 @@ def test_it_never_changes_a_price_and_deletes_only_a_planned_one(finance: Client
 def test_a_second_person_approves_a_price(finance: Client, settings: Any) -> None:
     settings.PRICE_APPROVAL = True
     listed = reverse("admin:accounts_price_changelist")
-    assert finance.post(reverse("admin:accounts_price_add"), price_form()).status_code == 302
+    saved = finance.post(reverse("admin:accounts_price_add"), price_form(), follow=True)
+    assert "once somebody else has approved it" in saved.content.decode()
     made = Price.objects.get()
     assert "waiting for approval" in finance.get(listed).content.decode()
     chosen = {"action": "approve", "_selected_action": [made.pk]}

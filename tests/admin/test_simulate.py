@@ -198,6 +198,13 @@ def test_a_replay_whose_process_died_is_called_failed() -> None:
     Replay.objects.update(state=Replay.State.RUNNING, beat_at=timezone.now() - timedelta(minutes=1))
     page = signed_in(root()).get(reverse("replay", args=[run.pk])).content.decode()
     assert "The process that ran it has ended." in page
+    assert "Nobody would go elsewhere" not in page
+
+
+def test_a_replay_of_nothing_says_so() -> None:
+    published()
+    page = signed_in(root()).get(reverse("replay", args=[run_now().pk])).content.decode()
+    assert "No request was recorded in that time" in page
 
 
 def test_only_so_many_replays_run_at_once() -> None:
