@@ -139,7 +139,7 @@ class ApproveForm(forms.Form):
         super().__init__(*args, **kwargs)
         # To leave a field empty is to grant without limit, which is possible only where that was asked.
         self.fields["models"].help_text = "One a line." if asked.models else "One a line. Empty: all models."
-        self.fields["budget"].help_text = "In USD." if asked.monthly_budget_nano else "In USD. Empty: none."
+        self.fields["budget"].help_text = "In USD." if asked.monthly_budget_nano is not None else "In USD. Empty: none."
         self.fields["expires"].help_text = "" if asked.expires_at else "Empty: never expires."
 
     def clean_models(self) -> list[str]:

@@ -121,3 +121,9 @@ def test_the_key_form_of_the_admin_sets_the_same_budget(made: House) -> None:
     assert 'value="7.00"' in ops.get(address).content.decode()
     assert ops.post(address, form | {"monthly_budget_nano": ""}).status_code == 302
     assert not Budget.objects.exists()
+
+
+def test_a_budget_of_nothing_is_a_budget(made: House) -> None:
+    key = rows.key(made.teams["red"], "frozen", monthly_budget_nano=0)
+    page = made.client("member").get(reverse("portal:key", args=[key.id8])).content.decode()
+    assert page.count("of $0") == 2  # beside what was spent, and among the budgets its calls count on
