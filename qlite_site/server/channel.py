@@ -219,6 +219,7 @@ class Channel:
     def _ask(self, head: Head, body: bytes) -> None:
         front = self.front
         self._asked_at = now = front.loop.time()
+        front.turn.enter()
         exchange = Exchange(self, head, body, now)
         self.exchange = exchange
         front.enter(exchange, exchange.scope(front.config.root_path, self._client, self._server))

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet import error, main, tcp
 from twisted.python.failure import Failure
 
+from qlite_site.server.status import state
+
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
@@ -32,6 +34,11 @@ READ_BYTES = 64 * 1024
 HIGH_WATER_BYTES = 64 * 1024
 # How much unsent data the kernel may hold for a reader that has stopped; without it, up to 4 MB each.
 KERNEL_UNSENT_BYTES = 128 * 1024
+# So many requests are begun in one turn of the loop, or one for so many under way, if that is more. What arrived beyond
+# that waits in the kernel for the next turn: a burst then holds up neither the answers of others nor its own first calls
+# of providers until its end.
+BEGUN_A_TURN = 4
+UNDER_WAY_FOR_ONE = 8
 _TCP_CLOSE, _TCP_CLOSE_WAIT = 7, 8  # linux/tcp.h, the first byte of tcp_info
 
 
@@ -42,7 +49,22 @@ class Turn:
         self._loop = loop
         self._ending = False
         self._held: list[Connection] = []
+        self._begun = 0
         self.number = 0
+
+    @property
+    def crowded(self) -> bool:
+        """Enough requests were begun in this turn."""
+        return self._begun >= BEGUN_A_TURN and self._begun * UNDER_WAY_FOR_ONE >= state.in_flight
+
+    def enter(self) -> None:
+        """Note that a request is begun in this turn."""
+        if not self._begun:
+            self._loop.call_soon(self._count_anew)
+        self._begun += 1
+
+    def _count_anew(self) -> None:
+        self._begun = 0
 
     def begin(self) -> None:
         """Note that something was sent in this turn."""
@@ -223,7 +245,7 @@ class Connection(tcp.Server):
 
     def startReading(self) -> None:
         if not self.reading and not self.disconnected:
-            self.reading = self._watch(self._loop.add_reader, self.read_now)
+            self.reading = self._watch(self._loop.add_reader, self._readable)
 
     def stopReading(self) -> None:
         if self.reading:
@@ -248,6 +270,10 @@ class Connection(tcp.Server):
         if self._writing:
             self._writing = False
             self._loop.remove_writer(self.socket.fileno())
+
+    def _readable(self) -> None:
+        if not self._turn.crowded:  # else the loop says so again in its next turn
+            self.read_now()
 
     def read_now(self) -> None:
         """Take what has arrived, if anything has, and hand it to the protocol."""

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 from qlite_site.server import ServerConfig, serve, state
 
 events: list[Any] = []
+turn: list[bool] = []
 COUNTS = {"size": 1024, "n": 10, "status": 200}
 
 
@@ -244,8 +245,17 @@ async def talk(scope: Any, receive: Any, send: Any) -> None:
     events.append(["websocket", message["code"]])
 
 
+async def begun(scope: Any, receive: Any, send: Any, ask: dict[str, int]) -> None:
+    """Tell how many requests of this kind were begun in the same turn of the loop so far."""
+    if not turn:
+        asyncio.get_running_loop().call_soon(turn.clear)
+    turn.append(True)
+    await answer(send, len(turn))
+
+
 PATHS = {
     "echo": echo,
+    "begun": begun,
     "scope": show_scope,
     "events": show_events,
     "stream": stream,
