@@ -35,8 +35,8 @@ HIGH_WATER_BYTES = 64 * 1024
 # How much unsent data the kernel may hold for a reader that has stopped; without it, up to 4 MB each.
 KERNEL_UNSENT_BYTES = 128 * 1024
 # So many requests are begun in one turn of the loop, or one for so many under way, if that is more. What arrived beyond
-# that waits in the kernel for the next turn: a burst then holds up neither the answers of others nor its own first calls
-# of providers until its end.
+# that waits in the kernel for the next turn: a burst then holds up neither the answers of others, nor those that its
+# first calls of providers bring, until its end.
 BEGUN_A_TURN = 4
 UNDER_WAY_FOR_ONE = 8
 _TCP_CLOSE, _TCP_CLOSE_WAIT = 7, 8  # linux/tcp.h, the first byte of tcp_info
