@@ -6,10 +6,11 @@ stay in the journal.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from django.db import DataError, IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
@@ -23,6 +24,9 @@ from accounts.store.rows import ATTEMPT, LARGEST, REQUEST, Body, Row, attempt_ro
 
 T = TypeVar("T")
 BATCH = 200
+# Into SQLite with one statement, by an old one's limit: at each statement this thread gives the interpreter away, and has
+# to get it back from the event loop's.
+VALUES_AT_ONCE = 999
 POISON = (IntegrityError, DataError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 REQUESTS, ATTEMPTS = RequestRecord._meta.db_table, AttemptRecord._meta.db_table
 
@@ -108,7 +112,7 @@ def _save(cursor: CursorWrapper, raws: list[bytes]) -> None:
         del bodies[id]
     stamp = stamp_for(connection.vendor)
     sums: totals.Sums = {}
-    # Made one by one, while the database writes: the event loop's thread is never kept waiting for a whole batch.
+    # Made a few at a time, while the database writes: the event loop's thread is never kept waiting for a whole batch.
     rows = (request_row(body, stamp) for body in bodies.values())
     attempts = (attempt_row(id, each, stamp) for id, body in bodies.items() for each in body["attempts"])
     _insert(cursor, REQUESTS, REQUEST, totals.tally(rows, sums))
@@ -126,15 +130,25 @@ def _there(cursor: CursorWrapper, ids: list[str]) -> set[str]:
 
 
 def _insert(cursor: CursorWrapper, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:
-    names = ", ".join(f'"{column}"' for column in columns)
     if connection.vendor == "postgresql":
-        with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+        with connection.wrap_database_errors, cursor.copy(f"COPY {table} ({_names(columns)}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
     else:
-        marks = ", ".join(["%s"] * len(columns))
-        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608  our own names
-        cursor.executemany(statement, cast(Sequence[Row], rows))  # any iterable will do
+        # By sqlite3 itself, since Django would look through the whole statement each time.
+        with connection.wrap_database_errors:
+            for batch in batches(rows, VALUES_AT_ONCE // len(columns)):
+                connection.connection.execute(_statement(table, columns, len(batch)), [*chain.from_iterable(batch)])
+
+
+@lru_cache
+def _statement(table: str, columns: tuple[str, ...], rows: int) -> str:
+    row = f"({', '.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({_names(columns)}) VALUES {', '.join([row] * rows)}"  # noqa: S608  our own names
+
+
+def _names(columns: tuple[str, ...]) -> str:
+    return ", ".join(f'"{column}"' for column in columns)
 
 
 def _quarantine(raw: bytes, error: Exception) -> None:
