@@ -48,7 +48,10 @@ def assemble(transcript: bytes) -> Json | None:
         if chunk.get("usage"):
             answer["usage"] = chunk["usage"]
         for choice in chunk.get("choices") or []:
-            _add(choices.setdefault(choice.get("index", 0), _empty(choice.get("index", 0))), choice)
+            index = choice.get("index", 0)
+            if index not in choices:
+                choices[index] = _empty(index)
+            _add(choices[index], choice)
     if answer is None or not choices:
         return None
     return answer | {"object": "chat.completion", "choices": [_closed(choices[index]) for index in sorted(choices)]}
