@@ -5,8 +5,9 @@ OpenAI: `x-ratelimit-{limit,remaining,reset}-{requests,tokens}`, reset as `6m0s`
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import lru_cache
 
 Pairs = tuple[tuple[bytes, bytes], ...]
 
@@ -21,18 +22,27 @@ TRANSLATED = {
 
 def told(raw: Iterable[tuple[bytes, bytes]]) -> Pairs:
     """Return the rate-limit headers among `raw`, lower case, with Anthropic's also in OpenAI's words."""
-    pairs = [(low, value) for name, value in raw if b"ratelimit-" in (low := name.lower())]
-    return _cleaned(pairs) if pairs else ()
+    kept = [(name, value) for given, value in raw if (name := _limit(given)) and value and _plain(value)]
+    if any(name in TRANSLATED for name, _ in kept):
+        kept += list(_in_openais_words(kept))
+    return tuple(kept)
 
 
-def _cleaned(pairs: list[tuple[bytes, bytes]]) -> Pairs:
-    kept = [(name, value) for name, value in pairs if name.startswith((OPENAI, ANTHROPIC)) and _plain(value)]
-    there = {name for name, _ in kept}
-    for name, value in list(kept):
+@lru_cache(maxsize=512)
+def _limit(name: bytes) -> bytes:
+    """Return the name in lower case if it is one of a rate limit, else b""."""
+    low = name.lower()
+    return low if low.startswith((OPENAI, ANTHROPIC)) else b""
+
+
+def _in_openais_words(pairs: list[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    there = {name for name, _ in pairs}
+    for name, value in pairs:
         ours = TRANSLATED.get(name)
         if ours is not None and ours not in there:
-            kept.append((ours, _seconds(value) if ours.startswith(b"x-ratelimit-reset") else value))
-    return tuple(pair for pair in kept if pair[1])
+            said = _seconds(value) if ours.startswith(b"x-ratelimit-reset") else value
+            if said:
+                yield ours, said
 
 
 def _plain(value: bytes) -> bool:

@@ -80,7 +80,7 @@ class Outbound(httpx.Request):
 
     def __init__(self, url: str, pairs: tuple[tuple[str, str], ...], content: bytes, timeout: dict[str, float]) -> None:
         self.method = "POST"
-        self.url = _parsed(url)
+        self.url, self.address = _parsed(url)
         self.pairs = pairs
         self.extensions = {"timeout": timeout}
         self.stream = httpx.ByteStream(content)
@@ -100,6 +100,7 @@ class Passed(Outbound):
     ) -> None:
         super().__init__("http://passed.invalid", pairs, content, timeout)
         self.method = method
+        self.address = url
         self.url = url  # type: ignore[assignment]  # httpx would spell it anew
         self._content = content or None  # type: ignore[assignment]  # or a GET would say that it has a body
 
@@ -127,8 +128,10 @@ class Inbound(httpx.Response):
 
 
 @lru_cache(maxsize=1024)
-def _parsed(url: str) -> httpx.URL:
-    return httpx.URL(url)
+def _parsed(url: str) -> tuple[httpx.URL, str]:
+    """Return the URL, and how httpx spells it, which takes longer than to look it up."""
+    parsed = httpx.URL(url)
+    return parsed, str(parsed)
 
 
 class Body(httpx.AsyncByteStream):
@@ -151,6 +154,11 @@ class Body(httpx.AsyncByteStream):
             return await self._response.content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise mapped(error) from error
+
+    @property
+    def arrived(self) -> bool:
+        """Whether nothing is left to wait for."""
+        return self._response.content.is_eof()
 
     @property
     def ended(self) -> bool:
@@ -212,20 +220,19 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         session = self._session or self._open()
         timeout = request.extensions.get("timeout") or {}
         if isinstance(request, Outbound):
-            content, pairs = request.content, request.pairs
+            address, content, pairs = request.address, request.content, request.pairs
         else:
-            content, pairs = await request.aread(), tuple(request.headers.items())
+            address, content, pairs = str(request.url), await request.aread(), tuple(request.headers.items())
         response = None
         try:
             while response is None:
                 with suppress(NotTaken):  # each idle connection comes up once, and a new one is never that
                     response = await session._request(
                         request.method,
-                        _address(str(request.url), self._rule),
+                        _address(address, self._rule),
                         data=content,
                         headers=CIMultiDict(pairs),
                         allow_redirects=False,
-                        skip_auto_headers=SKIPPED,
                         timeout=_timeouts(timeout.get("connect"), timeout.get("read")),
                     )
         except (aiohttp.ClientError, TimeoutError, OSError, AddressRefused) as error:
@@ -246,6 +253,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             trust_env=False,
             timeout=NO_TIMEOUT,
             read_bufsize=READ_BYTES,
+            skip_auto_headers=SKIPPED,
         )
         self._session._retry_connection = False  # aiohttp would send again what may have been taken
         return self._session

@@ -162,6 +162,11 @@ class Upstream:
             await transport.aclose()
 
 
+def arrived(response: httpx.Response) -> bool:
+    """Say whether the whole answer is here already, as most plain ones are with their head."""
+    return isinstance(response, Inbound) and response.stream.arrived  # type: ignore[union-attr]
+
+
 def limits_of(response: httpx.Response) -> limits.Pairs:
     """Return the provider's rate-limit headers, without httpx's dear form of all of them."""
     return limits.told(response.raw_headers if isinstance(response, Inbound) else response.headers.raw)
