@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.ledger.recover import pricing
-from accounts.store import alerts, books, budgets, keys, leases, ledger, marks, prices, reprice
+from accounts.store import alerts, books, budgets, keys, leases, ledger, marks, months, prices, reprice
 from accounts.store.books import Books
 from proxy import store as cached
 from proxy.gateway import Gateway
@@ -66,6 +66,7 @@ def chores(
         Chore("handing out alerts", post.exchange, every=1.0),
         Chore("reaping leases of dead processes", lambda: leases.reap(settings.JOURNAL_DIR), every=2.0),
         Chore("writing cache entries", lambda: _write_cache(gateway, writer), every=1.0, at_exit=True),
+        Chore("making room for the next months", months.ensure, every=3600.0),
         Chore("keeping the books", kept.turn, every=1.0),
         Chore("showing how the books stand", lambda: _show_books(gateway), every=30.0),
         Chore("repricing", lambda: _reprice(gateway), every=1.0),

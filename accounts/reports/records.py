@@ -13,6 +13,7 @@ from django.db.models.functions import Cast
 from accounts.models import Adjustment, RequestRecord
 from accounts.prices import UNITS, Usage
 from accounts.reports.question import Question
+from accounts.store import months
 from accounts.store.adjust import original
 
 PAGE = 50
@@ -91,6 +92,7 @@ def of(question: Question, *, status: str = "", sure: str = "") -> Arms:
         day__range=(question.first, question.last),
         # Narrower for the index only: a day is at most 14 hours away from the same day in UTC.
         at__range=(_midnight(question.first, -1), _midnight(question.last, 2)),
+        **months.around(question.first, question.last),
         **question.of_record(without=("team", "cost_centre")),
     )
     if question.tag is not None:

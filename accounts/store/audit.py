@@ -11,10 +11,11 @@ import orjson
 
 from accounts.models import LedgerDay, LedgerLink
 from accounts.store import canon, recount, totals, walk
+from accounts.store.ledger import batches
 from accounts.store.rows import ATTEMPT, ENDED, REQUEST
 from accounts.store.seal import adjustment_digest, split
 from accounts.store.totals import SUMS, TABLES, Key, Sums
-from accounts.store.walk import START, Record
+from accounts.store.walk import PIECE, START, Record
 
 Kind = LedgerLink.Kind
 Findings = Iterator[str | None]
@@ -23,24 +24,27 @@ COST, STATUS = REQUEST.index("cost_nano"), REQUEST.index("status")
 NUMBER, ATTEMPT_COST = ATTEMPT.index("number"), ATTEMPT.index("cost_nano")
 
 
-def examine(day: date) -> Findings:
-    """Look through a sealed day: its rows against its links and its totals, its links against each other."""
+def examine(day: date, links: int = 1) -> Findings:
+    """Look through a sealed day: its rows against its links and its totals, its links against each other.
+
+    Takes that many links in a piece.
+    """
     closed = LedgerDay.objects.get(day=day)
     yield from _chain(closed)
     sums: Sums = {}
-    yield from _rows(closed, sums)
+    yield from _rows(closed, sums, links)
     yield from _adjustments(closed)
     yield from _sums(closed, sums)
 
 
-def confirmed(day: date) -> Findings:
+def confirmed(day: date, links: int = 1) -> Findings:
     """The same, looking again where there is a fault: a row that came in between looked like one."""
     found = set[str]()
-    for finding in examine(day):
+    for finding in examine(day, links):
         if finding is not None:
             found.add(finding)
         yield None
-    for finding in examine(day) if found else ():
+    for finding in examine(day, links) if found else ():
         yield finding if finding in found else None
 
 
@@ -82,17 +86,20 @@ def _chain(closed: LedgerDay) -> Findings:
         yield f"day {closed.day}: the head of its chain is not that of its last link"
 
 
-def _rows(closed: LedgerDay, sums: Sums) -> Findings:
+def _rows(closed: LedgerDay, sums: Sums, at_once: int) -> Findings:
     """Compare the rows with the links. What stands in no link came after the day was sealed, and waits for one."""
     after, late = START, dict[bytes, bytes]()  # full digests by short id
-    for link in _links(closed, Kind.ROWS):
+    for links in batches(_links(closed, Kind.ROWS), at_once):
         found: dict[bytes, bytes] = {}
-        end = (link.last_at, link.last_id)
-        for page in walk.pages(closed.day, after, end):
+        end = (links[-1].last_at, links[-1].last_id)
+        # More than the links hold, so that what they hold comes as one page, and none is asked for behind it.
+        for page in walk.pages(closed.day, after, end, size=(at_once + 1) * PIECE):
             yield from _looked_at(page, sums, found)
-        members = split(link.members)
-        late |= {id: digest for id, digest in found.items() if id not in members}
-        yield from _compared(closed, link, found)
+        late |= found
+        for link in links:
+            yield from _compared(closed, link, found)
+            for id in split(link.members):
+                late.pop(id, None)
         after = end
         yield None
     for page in walk.pages(closed.day, after):

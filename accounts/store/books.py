@@ -67,7 +67,10 @@ def plan(now: datetime, keep_days: int = 0) -> Iterator[None]:
     for day in due(now):
         yield from note(day, audit.confirmed(day))
     for day in prune.due(now, keep_days):
-        yield from note(day, prune.prune(day))
+        yield from note(day, prune.look(day))
+    yield from prune.take_months(now, keep_days)
+    for day in prune.looked():
+        yield from prune.take(day)
 
 
 def due(now: datetime) -> list[date]:

@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 
 JSON = frozenset(("tags", "amounts"))  # columns whose text may be spelled in several ways
+PLAIN = frozenset((str, int))
 ID, DIGEST = 16, 8  # bytes of each in a link's members
 MEMBER = ID + DIGEST
 Row = Sequence[Any]
@@ -52,11 +53,15 @@ def chained(previous: str, day: date, number: int, kind: str, rows: int, digest:
 
 
 def _said(names: Sequence[str], row: Row) -> dict[str, Any]:
-    return {
-        name: orjson.loads(value) if name in JSON else plain(value)
+    said = {
+        name: value if type(value) in PLAIN else plain(value)
         for name, value in zip(names, row, strict=True)
         if value and value != "{}"
     }
+    for name in JSON:
+        if name in said:
+            said[name] = orjson.loads(said[name])
+    return said
 
 
 def plain(value: Any) -> Any:

@@ -7,12 +7,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from django.utils import timezone
+from django.conf import settings
 
+from accounts.ledger.ids import made_at
 from accounts.prices import UNITS
 
 # Far above any real amount (a million USD a request), far below where sums would leave 64 bits.
 LARGEST = 10**15
+# Seconds between a request's id and its `at`. One clock gives both, so it is moments; lists by time go by ids too.
+ID_OFF = 86_400
 INTEGER, INTEGER_OR_NOTHING = frozenset({int}), frozenset({int, type(None)})
 ENDED = frozenset({"settled", "interrupted", "failed", "cached"})
 REQUEST = (
@@ -96,6 +99,8 @@ def request_row(body: Body, stamp: Stamp) -> Row:
     if body["status"] not in ENDED:
         raise Unfit(f"its status is {str(body['status'])[:20]!r}")
     at, usage = body["at"], body["usage"]
+    if abs(made_at(body["id"]) - at) > ID_OFF:
+        raise Unfit(f"it was admitted at {at}, and its id is of another day")
     units = [usage.get(unit, 0) for unit in UNITS]
     money = [body["cost_nano"], body["saved_nano"], body["tokens_saved"], body["revision"]]
     asked = [body.get("prompt_bytes", 0), body.get("features", 0)]
@@ -166,7 +171,7 @@ def attempt_row(id: str, attempt: Body, stamp: Stamp) -> Row:
 
 def day_of(at: float) -> date:
     """Return the day of `at` (epoch seconds) on the organisation's clock."""
-    return _day_of_minute(int(at // 60), timezone.get_default_timezone_name())
+    return _day_of_minute(int(at // 60), settings.TIME_ZONE)
 
 
 @lru_cache(maxsize=64)

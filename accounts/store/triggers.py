@@ -19,6 +19,19 @@ POSTGRES = """
     CREATE OR REPLACE TRIGGER {table}_settled BEFORE UPDATE ON {table}
     FOR EACH ROW EXECUTE FUNCTION accounts_refuse_update()
 """
+# A trigger of a table is there once more, with the same name, on each of its partitions.
+LACKING = """
+    SELECT name FROM unnest(ARRAY[%s, %s, %s]) AS name
+    JOIN pg_class c ON c.oid = name::regclass
+        OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = name::regclass)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid AND tgname = name || '_settled' AND tgenabled IN ('O', 'A'))
+    GROUP BY name ORDER BY name
+"""
+LACKING_SQLITE = """
+    SELECT name FROM sqlite_master WHERE type = 'table' AND name IN (%s, %s, %s)
+    AND name || '_settled' NOT IN (SELECT name FROM sqlite_master WHERE type = 'trigger') ORDER BY name
+"""
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
@@ -32,16 +45,10 @@ def install(connection: BaseDatabaseWrapper) -> None:
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the tables whose trigger is gone."""
-    catalogue = (
-        "SELECT tgname FROM pg_trigger"
-        if connection.vendor == "postgresql"
-        else "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-    )
+    """Return the tables whose trigger is gone, or switched off on them or on a partition of theirs."""
     with connection.cursor() as cursor:
-        cursor.execute(catalogue)
-        there = {row[0] for row in cursor.fetchall()}
-    return [table for table in TABLES if f"{table}_settled" not in there]
+        cursor.execute(LACKING if connection.vendor == "postgresql" else LACKING_SQLITE, TABLES)
+        return [row[0] for row in cursor.fetchall()]
 
 
 def after_migrate(using: str, **kwargs: Any) -> None:

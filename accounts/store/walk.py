@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 
 from accounts.models import Adjustment, AttemptRecord, RequestRecord
-from accounts.store import canon
+from accounts.store import canon, months
 from accounts.store.rows import ATTEMPT, REQUEST, Row, stamp_for
 
 PIECE = 40  # rows: what is read and reckoned between two rests, and what a link holds
@@ -44,11 +44,11 @@ class Record:
         return (at if isinstance(at, str) else at.astimezone(UTC).isoformat(" ")[:-6]), self.id
 
 
-def pages(day: date, after: Place = START, until: Place | None = None) -> Iterator[list[Record]]:
-    """Yield the records of `day` behind `after`, up to and with `until`, PIECE at a time."""
-    while page := page_of(day, after, until):
+def pages(day: date, after: Place = START, until: Place | None = None, *, size: int = PIECE) -> Iterator[list[Record]]:
+    """Yield the records of `day` behind `after`, up to and with `until`, `size` at a time."""
+    while page := page_of(day, after, until, size):
         yield page
-        if len(page) < PIECE:
+        if len(page) < size:
             return
         after = page[-1].place
 
@@ -60,6 +60,8 @@ def page_of(day: date, after: Place, until: Place | None = None, size: int = PIE
     same_day = "+day = %s" if connection.vendor == "sqlite" else "day + 0 = %s"
     wanted = f"{same_day} AND at >= %s AND (at > %s OR id > %s) AND at < %s"
     values: list[Any] = [day, low, low, id, _midnight(day, 2)]
+    if ids := months.around(day, day):
+        wanted, values = f"{wanted} AND id >= %s AND id < %s", [*values, *ids.values()]
     if until is not None:
         end = _stamped(until[0])
         wanted, values = f"{wanted} AND at <= %s AND (at < %s OR id <= %s)", [*values, end, end, until[1]]

@@ -4,12 +4,13 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts.ledger.ids import lowest
 from accounts.models import RequestRecord
 from accounts.prices import UNITS, Usage
 from proxy import features
@@ -105,18 +106,12 @@ def _note(run: Replay, tally: Tally, **more: Any) -> bool:
 
 def pieces(run: Replay) -> Iterator[list[Recorded]]:
     """Yield the newest requests of the window, newest first, a few at a time. Ids are in the order of time."""
-    asked = RequestRecord.objects.filter(at__gte=run.since, pk__gte=first_of(run.since))
+    asked = RequestRecord.objects.filter(at__gte=run.since, pk__gte=lowest(run.since.timestamp()))
     rows = asked.exclude(key_id="", key_label=LABEL).order_by("-pk").values(*FIELDS)  # nobody asked for a copy
-    left, below = run.size, first_of(run.until)
+    left, below = run.size, lowest(run.until.timestamp())
     while left > 0 and (found := list(rows.filter(pk__lt=below)[: min(PIECE, left)])):
         yield [_recorded(row) for row in found]
         left, below = left - len(found), found[-1]["id"]
-
-
-def first_of(moment: datetime) -> str:
-    """Return what is below every id (UUIDv7) made at `moment` or later, and above the earlier ones."""
-    digits = f"{int(moment.timestamp() * 1000):012x}"
-    return f"{digits[:8]}-{digits[8:]}"
 
 
 def _recorded(row: dict[str, Any]) -> Recorded:

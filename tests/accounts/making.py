@@ -1,6 +1,5 @@
 """Entries and rows for the tests of this room."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -45,7 +44,7 @@ def under_way(**changes: Any) -> Attempt:
 def entry(*attempts: Attempt, **changes: Any) -> Entry:
     """A settled request, unless told otherwise; its sums are those of its attempts."""
     facts: dict[str, Any] = {
-        "id": uuid7(time.time(), lambda n: next(_numbers).to_bytes(n, "big")),
+        "id": uuid7(changes.get("at", NOON), lambda n: next(_numbers).to_bytes(n, "big")),
         "client_request_id": "",
         "at": NOON,
         "surface": "chat",
