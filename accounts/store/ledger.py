@@ -24,8 +24,8 @@ from accounts.store.rows import ATTEMPT, LARGEST, REQUEST, Body, Row, attempt_ro
 
 T = TypeVar("T")
 BATCH = 200
-# Into SQLite with one statement, by an old one's limit. At each this thread gives the interpreter away, and has to get it
-# back from the event loop's.
+# Into SQLite with one statement, by an old one's limit. At each this thread gives the interpreter away, and has to get
+# it back from the event loop's.
 VALUES_AT_ONCE = 999
 POISON = (IntegrityError, DataError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 REQUESTS, ATTEMPTS = RequestRecord._meta.db_table, AttemptRecord._meta.db_table

@@ -42,7 +42,8 @@ class Command(BaseCommand):
             self._key(caller, teams[caller.team])
         self._corrections()
         self._request(teams["demo-support"])
-        return f"Added {added} invented requests of the teams {' and '.join(TITLES)}. See /reports/ and /keys/, which `make run` serves."
+        made = f"Added {added} invented requests of the teams {' and '.join(TITLES)}."
+        return f"{made} See /reports/ and /keys/, which `make run` serves."
 
     def _team(self, name: str) -> Team:
         made = {"title": TITLES[name], "cost_centre": demo.COST_CENTRE, "owner": "demo"}
