@@ -1,5 +1,6 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
@@ -222,3 +223,12 @@ def test_it_refuses_to_change_a_settled_row(model: type[RequestRecord | AttemptR
         with pytest.raises(IntegrityError, match="never change"), transaction.atomic():
             change()
     assert model.objects.get().cost_nano == 4_500_000
+
+
+@pytest.mark.parametrize(
+    ("zone", "day"), [("Etc/GMT-14", "2025-11-21"), ("Etc/GMT+12", "2025-11-20"), ("EST", "2025-11-20")]
+)
+def test_a_day_begins_when_the_time_zone_says(zone: str, day: str, settings: Any) -> None:
+    settings.TIME_ZONE = zone
+    save_entries(raw(settled()))
+    assert str(RequestRecord.objects.get().day) == day
