@@ -9,6 +9,8 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from accounts.store.triggers import lacking
+
 SENTENCE = "records of the ledger stay until their day is pruned"
 PRUNED = "EXISTS (SELECT 1 FROM accounts_ledgerday WHERE day = {day} AND pruned_at IS NOT NULL)"
 DAY_OF = "(SELECT day FROM accounts_requestrecord WHERE id = OLD.request_id)"
@@ -33,10 +35,6 @@ POSTGRES = """
     CREATE OR REPLACE TRIGGER {table}_kept BEFORE DELETE ON {table}
     FOR EACH ROW EXECUTE FUNCTION {table}_keep()
 """
-THERE = {
-    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-    "postgresql": "SELECT tgname FROM pg_trigger WHERE tgenabled IN ('O', 'A')",
-}
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
@@ -56,11 +54,8 @@ def lift(connection: BaseDatabaseWrapper) -> None:
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """Return the tables whose trigger is gone."""
-    with connection.cursor() as cursor:
-        cursor.execute(THERE[connection.vendor])
-        there = {row[0] for row in cursor.fetchall()}
-    return [table for table in MAY_GO if f"{table}_kept" not in there]
+    """Return the tables whose trigger is gone, or switched off on them or on a partition of theirs."""
+    return lacking(connection, "_kept", MAY_GO)
 
 
 def before_migrate(using: str, **kwargs: Any) -> None:

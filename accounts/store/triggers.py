@@ -1,5 +1,6 @@
 """Settled money never changes: the database itself refuses an UPDATE of a record, an attempt or an adjustment."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -20,18 +21,16 @@ POSTGRES = """
     FOR EACH ROW EXECUTE FUNCTION accounts_refuse_update()
 """
 # A trigger of a table is there once more, with the same name, on each of its partitions.
-LACKING = """
-    SELECT name FROM unnest(ARRAY[%s, %s, %s]) AS name
-    JOIN pg_class c ON c.oid = name::regclass
-        OR c.oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = name::regclass)
-    WHERE NOT EXISTS (
-        SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid AND tgname = name || '_settled' AND tgenabled IN ('O', 'A'))
-    GROUP BY name ORDER BY name
-"""
-LACKING_SQLITE = """
-    SELECT name FROM sqlite_master WHERE type = 'table' AND name IN (%s, %s, %s)
-    AND name || '_settled' NOT IN (SELECT name FROM sqlite_master WHERE type = 'trigger') ORDER BY name
-"""
+LACKING = {
+    "sqlite": """
+        SELECT name FROM sqlite_master WHERE type = 'table'
+        AND name || %s NOT IN (SELECT name FROM sqlite_master WHERE type = 'trigger')""",
+    "postgresql": """
+        SELECT COALESCE(root.relname, c.relname) FROM pg_class c
+        LEFT JOIN pg_inherits ON inhrelid = c.oid LEFT JOIN pg_class root ON root.oid = inhparent
+        WHERE c.relkind IN ('r', 'p') AND NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgrelid = c.oid
+            AND tgname = COALESCE(root.relname, c.relname) || %s AND tgenabled IN ('O', 'A'))""",
+}
 
 
 def install(connection: BaseDatabaseWrapper) -> None:
@@ -46,9 +45,15 @@ def install(connection: BaseDatabaseWrapper) -> None:
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
     """Return the tables whose trigger is gone, or switched off on them or on a partition of theirs."""
+    return lacking(connection, "_settled", TABLES)
+
+
+def lacking(connection: BaseDatabaseWrapper, ending: str, tables: Iterable[str]) -> list[str]:
+    """Return those of the tables without their trigger, whose name is theirs and this ending."""
     with connection.cursor() as cursor:
-        cursor.execute(LACKING if connection.vendor == "postgresql" else LACKING_SQLITE, TABLES)
-        return [row[0] for row in cursor.fetchall()]
+        cursor.execute(LACKING[connection.vendor], [ending])
+        without = {row[0] for row in cursor.fetchall()}
+    return [table for table in tables if table in without]
 
 
 def after_migrate(using: str, **kwargs: Any) -> None:
