@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from routing.decide import Draw, Request, View, order
-from routing.lookup import BY_NAME, DEFAULT, EXACT, Trail
+from routing.lookup import BY_NAME, DEFAULT, EXACT, PATTERN, Index, Trail, by_pattern
 from routing.rules import CHEAPEST, FASTEST, NEVER
 from routing.snapshot import Route, Snapshot, Target, matched, written_out
 
@@ -50,7 +50,7 @@ class Decision:
 def explain(request: Request, snapshot: Snapshot, view: View, draw: Draw) -> Decision:
     """Say where `request` would go and why."""
     trail = snapshot.trail(request.model, request.team)
-    why = tuple(_way(trail, request.team))
+    why = tuple(_way(trail, snapshot.tables.general))
     if trail.found is None:
         return Decision(request, None, why, (), (), f"404 model_not_found: nothing serves {request.model!r}")
     match = matched(trail)
@@ -147,7 +147,13 @@ def _switched_off(route: Route, trail: Trail) -> Iterable[tuple[Target, str]]:
             yield written_out(target, trail), f"its provider {target.provider.name} is switched off"
 
 
-def _way(trail: Trail, team: str) -> Iterable[str]:
+def _for_everybody(general: Index, asked: str) -> str:
+    """Return the name of the route that callers of other teams would find, "" for none."""
+    route = general.exact.get(asked) or by_pattern(general, asked)
+    return route.name if route is not None else ""
+
+
+def _way(trail: Trail, general: Index) -> Iterable[str]:
     for step in trail.steps:
         route = step.route
         whose = f" of team {route.team}" if route.team else ""
@@ -159,6 +165,8 @@ def _way(trail: Trail, team: str) -> Iterable[str]:
             yield f"{step.asked!r} is the name of a route{whose}"
         else:
             yield f"{step.asked!r} fits the pattern {route.name!r}{whose}, the longest that fits"
+        if route.team and step.how in (EXACT, PATTERN) and (passed := _for_everybody(general, step.asked)):
+            yield f"routes of team {route.team} come first: {passed!r}, which is there for everybody, is passed over"
         if route.alias_of:
             yield f"{route.name!r} is an alias of {route.alias_of!r}"
     if trail.found is None:

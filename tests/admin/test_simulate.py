@@ -107,6 +107,8 @@ def test_the_command_says_the_same() -> None:
     out = io.StringIO()
     call_command("route", "explain", "gpt", "--json", stdout=out)
     assert json.loads(out.getvalue())["route"] == "gpt"
+    with pytest.raises(CommandError, match="does not have -5 tokens"):
+        call_command("route", "explain", "gpt", "--tokens", "-5")
     with pytest.raises(CommandError, match="write name=value"):
         call_command("route", "explain", "gpt", "--tag", "x")
 

@@ -43,6 +43,7 @@ def test_it_tells_the_way_through_aliases_and_teams() -> None:
     )
     assert told(snapshot, Request("gpt-5", team="red")).why == (
         "'gpt-5' fits the pattern 'gpt-*' of team red, the longest that fits",
+        "routes of team red come first: 'gpt-*', which is there for everybody, is passed over",
     )
     assert told(snapshot, Request("other")).why == ("nothing matches 'other', so it goes to the default route 'rest'",)
     assert told(snapshot, Request("local/x")).why == ("'local/x' names a provider whose every model can be asked for",)

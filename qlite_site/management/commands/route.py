@@ -38,5 +38,7 @@ class Command(BaseCommand):
 
 
 def _request(options: dict[str, Any]) -> Request:
+    if options["tokens"] < 0:
+        raise ValueError(f"a prompt does not have {options['tokens']} tokens")
     known = {name: options[name] for name in ("model", "team", "stream", "tools", "images", "json_schema", "tokens")}
     return Request(**known, tags=tags_of(options["tag"]), session=options["session"])
