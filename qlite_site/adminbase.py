@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -89,6 +91,16 @@ class ModelAdmin(UnfoldModelAdmin):  # type: ignore[misc]
 
     def get_form(self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any) -> Any:
         return dressed(super().get_form(request, obj, change, **kwargs))
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Model]) -> Any:
+        """An action on what cannot be the key of a row is answered with a sentence."""
+        try:
+            for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.to_python(key)
+        except ValidationError:
+            messages.warning(request, "Nothing was done: these are no rows of this list.")
+            return None
+        return super().response_action(request, queryset)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Model], search_term: str

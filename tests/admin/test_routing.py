@@ -336,3 +336,10 @@ def test_a_target_offers_the_providers_that_fit_what_is_typed(root: Client) -> N
     found = root.get(reverse("admin:autocomplete"), asked | {"term": "op"}).json()["results"]
     assert [each["text"] for each in found] == ["openai-eu"]
     assert len(root.get(reverse("admin:autocomplete"), asked).json()["results"]) == 2
+
+
+def test_an_action_on_what_is_no_row_gets_a_sentence(root: Client) -> None:
+    sent = {"action": "set_tier", "_selected_action": "zz"}
+    page = root.post(reverse("admin:routing_route_changelist"), sent, follow=True)
+    assert page.status_code == 200
+    assert "these are no rows of this list" in page.content.decode()
