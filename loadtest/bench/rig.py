@@ -189,12 +189,12 @@ def wait_for(server: Server, path: str) -> float:
         if server.process.poll() is not None:
             break
         with contextlib.suppress(OSError, http.client.HTTPException):
-            connection = http.client.HTTPConnection("127.0.0.1", server.where.port, timeout=5)
-            connection.request("GET", path)
-            status = connection.getresponse().status
-            connection.close()
-            if status == 200:
-                return time.perf_counter() - server.started
+            with contextlib.closing(
+                http.client.HTTPConnection("127.0.0.1", server.where.port, timeout=5)
+            ) as connection:
+                connection.request("GET", path)
+                if connection.getresponse().status == 200:
+                    return time.perf_counter() - server.started
         time.sleep(0.01)
     raise RuntimeError(f"{server.where.name} did not answer on {path}; see its log")
 
