@@ -75,3 +75,16 @@ def test_redoc_shows_the_calls(seen: Watched) -> None:
     for words in ("Chat completion", "stream_interrupted", "X-Qlite-Ignored", "Providers' own APIs"):
         assert words in text, words
     assert "Something went wrong" not in text
+
+
+def test_swagger_ui_takes_the_colours_of_the_other_pages(seen: Watched) -> None:
+    page = seen.page
+    ground = "getComputedStyle(document.body).backgroundColor"
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{seen.base}/docs")
+    page.wait_for_selector("#operations-OpenAI-createChatCompletion")
+    assert page.evaluate(ground) == "rgb(28, 32, 34)"
+    page.evaluate("localStorage.setItem('qlite-theme', 'light')")
+    page.reload()
+    page.wait_for_selector("#operations-OpenAI-createChatCompletion")
+    assert page.evaluate(ground) == "rgb(255, 255, 255)"

@@ -5,7 +5,15 @@
   const place = document.getElementById("api");
   const url = place.dataset.description;
 
+  // The colours that were chosen on the other pages, else those of the system. Redoc has light ones only.
+  function dark() {
+    let chosen = null;
+    try { chosen = localStorage.getItem("qlite-theme"); } catch { /* a private window */ }
+    return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  }
+
   if (place.dataset.shownBy === "swagger") {
+    document.documentElement.classList.toggle("dark-mode", dark());
     window.SwaggerUIBundle({
       url,
       domNode: place,
