@@ -1,10 +1,13 @@
 """In a real browser: a model without a price gets one, and what waited for it is booked."""
 
+from collections.abc import Iterator
+
 import pytest
+from django.db import connection
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import Adjustment, Price
-from accounts.store import reprice
+from accounts.store import kept, reprice
 from accounts.store.ledger import save_entries
 from accounts.store.waiting import waiting
 from tests.accounts.making import attempt, entry, raw
@@ -22,9 +25,11 @@ UNPRICED = {
 
 
 @pytest.fixture
-def three_waiting(transactional_db: None) -> None:
+def three_waiting(transactional_db: None) -> Iterator[None]:
     rows.person("fiona", "finance", password="correct horse")
     save_entries(raw(*(entry(attempt(**UNPRICED, price_id=None)) for _ in range(3))))
+    yield
+    kept.lift(connection)  # so that the rows can go; emptying the tables puts the triggers back
 
 
 def run_what_was_asked_for() -> None:
