@@ -188,13 +188,13 @@ def wait_for(server: Server, path: str) -> float:
     while time.perf_counter() - server.started < START_SECONDS:
         if server.process.poll() is not None:
             break
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            with contextlib.closing(
-                http.client.HTTPConnection("127.0.0.1", server.where.port, timeout=5)
-            ) as connection:
-                connection.request("GET", path)
-                if connection.getresponse().status == 200:
-                    return time.perf_counter() - server.started
+        with (
+            contextlib.suppress(OSError, http.client.HTTPException),
+            contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.where.port, timeout=5)) as connection,
+        ):
+            connection.request("GET", path)
+            if connection.getresponse().status == 200:
+                return time.perf_counter() - server.started
         time.sleep(0.01)
     raise RuntimeError(f"{server.where.name} did not answer on {path}; see its log")
 
