@@ -142,6 +142,11 @@ class Channel:
     # Reading a request
 
     @property
+    def asking(self) -> bool:
+        """What the client sends next may begin a request."""
+        return self.exchange is None
+
+    @property
     def receiving(self) -> bool:
         """A request has begun to arrive, or waits for its client to read the answers before it."""
         begun = self._body is not None or bool(self._unread) or bool(self._ahead)

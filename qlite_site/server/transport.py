@@ -35,7 +35,7 @@ HIGH_WATER_BYTES = 64 * 1024
 # How much unsent data the kernel may hold for a reader that has stopped; without it, up to 4 MB each.
 KERNEL_UNSENT_BYTES = 128 * 1024
 # So many requests are begun in one turn of the loop, or one for so many under way, if that is more. What arrived beyond
-# that waits in the kernel for the next turn: a burst then holds up neither the answers of others, nor those that its
+# that is read in the next turn, in its order: a burst then holds up neither the answers of others, nor those that its
 # first calls of providers bring, until its end.
 BEGUN_A_TURN = 4
 UNDER_WAY_FOR_ONE = 8
@@ -50,6 +50,7 @@ class Turn:
         self._ending = False
         self._held: list[Connection] = []
         self._begun = 0
+        self._put_off: list[Connection] = []
         self.number = 0
 
     @property
@@ -63,8 +64,15 @@ class Turn:
             self._loop.call_soon(self._count_anew)
         self._begun += 1
 
+    def put_off(self, connection: "Connection") -> None:
+        """Read from `connection` in the next turn, since this one is crowded."""
+        self._put_off.append(connection)
+
     def _count_anew(self) -> None:
         self._begun = 0
+        put_off, self._put_off = self._put_off, []
+        for connection in put_off:
+            connection.read_at_last()
 
     def begin(self) -> None:
         """Note that something was sent in this turn."""
@@ -97,7 +105,7 @@ class Connection(tcp.Server):
         self._last_turn = -1
         self._held: list[bytes] = []
         self._held_bytes = 0
-        self.reading = self._writing = False
+        self.reading = self._writing = self._put_off = False
         self._sent = self._taken = 0
         super().__init__(sock, protocol, client, server, sessionno, reactor)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -272,8 +280,21 @@ class Connection(tcp.Server):
             self._loop.remove_writer(self.socket.fileno())
 
     def _readable(self) -> None:
-        if not self._turn.crowded:  # else the loop says so again in its next turn
+        if self._put_off:
+            return
+        # Whoever has asked already has nothing to say but that he leaves, which must not wait.
+        if self._turn.crowded and getattr(self.protocol, "asking", False):
+            # Not left to the loop to say again: of a reset it speaks once, see `reset_by_peer`.
+            self._put_off = True
+            self._turn.put_off(self)
+        else:
             self.read_now()
+
+    def read_at_last(self) -> None:
+        """The next turn has come. Who has stopped reading meanwhile is told by the loop once it reads again."""
+        self._put_off = False
+        if self.reading and not self.disconnected:
+            self._readable()
 
     def read_now(self) -> None:
         """Take what has arrived, if anything has, and hand it to the protocol."""

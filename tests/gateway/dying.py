@@ -80,16 +80,29 @@ class AroundReads:
 def in_statement(table: str, when: str) -> Any:
     """Return what dies before or after rows are written to a table."""
 
-    def wrapper(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+    def step(execute: Any, sql: str, *rest: Any) -> Any:
         meant = sql.startswith(f"INSERT INTO {table} ")
         if meant and when == "before":
             die()
-        done = execute(sql, params, many, context)
+        done = execute(sql, *rest)
         if meant:
             die()
         return done
 
-    return wrapper
+    return step
+
+
+class AroundStatements:
+    """A connection of sqlite3's own, which the ledger's rows are given to without Django's cursor."""
+
+    def __init__(self, inner: Any, step: Any) -> None:
+        self._inner, self._step = inner, step
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def execute(self, sql: str, *values: Any) -> Any:
+        return self._step(self._inner.execute, sql, *values)
 
 
 def armed(gateway: Any, step: str) -> Any:
@@ -104,8 +117,13 @@ def armed(gateway: Any, step: str) -> Any:
     else:
         from django.db.backends.signals import connection_created
 
-        wrapper = in_statement(f"accounts_{name[0]}", when)
-        connection_created.connect(lambda connection, **kwargs: connection.execute_wrappers.append(wrapper), weak=False)
+        step_in = in_statement(f"accounts_{name[0]}", when)
+
+        def arm(connection: Any, **kwargs: Any) -> None:
+            connection.execute_wrappers.append(step_in)
+            connection.connection = AroundStatements(connection.connection, step_in)
+
+        connection_created.connect(arm, weak=False)
     return gateway
 
 

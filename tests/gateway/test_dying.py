@@ -54,7 +54,12 @@ def start(home: House, step: str, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as out:
         command = [sys.executable, "-m", "tests.gateway.dying", step]
         process = subprocess.Popen(command, cwd=ROOT, env=home.environment, stdout=out, stderr=out)
-    wait_for(Server(Where("qlite", home.port), process, time.perf_counter()), "/readyz")
+    try:
+        wait_for(Server(Where("qlite", home.port), process, time.perf_counter()), "/readyz")
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     return process
 
 
