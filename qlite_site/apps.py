@@ -9,7 +9,9 @@ class SiteConfig(AppConfig):
         from accounts.store.budgets import ask_routes
         from qlite_site import checks  # noqa: F401  registers the system checks
         from qlite_site.asked import priced, uncounted
+        from qlite_site.lean import load_unfold
         from routing.store import ask_prices
 
+        load_unfold()  # before the admin is
         ask_prices(priced)
         ask_routes(uncounted)
