@@ -8,7 +8,7 @@ POSTGRES_FIELDS = "django.contrib.postgres.fields"
 def load_unfold() -> None:
     """Load unfold without its looks for PostgreSQL's own fields, of which we have none.
 
-    Asking for them would load psycopg, 10 MB, where the database is SQLite too. unfold goes on where they cannot be had.
+    Asking for them would load psycopg, 10 MB, where the database is SQLite too. unfold goes on without them.
     """
     if POSTGRES_FIELDS in sys.modules:
         return
