@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-TESTS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev run demo test check format bench torture version \
@@ -35,8 +34,8 @@ demo: install ## Add two demo teams and 30 days of invented traffic
 
 test: install-dev ## Run the tests (SQLite; DATABASE_URL=postgres://... for PostgreSQL; ARGS="tests/x" for some)
 ifeq ($(ARGS),)
-	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile -m "not alone" $(TESTS)
-	@$(BIN)/python -m pytest -q -m alone $(TESTS)
+	@$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile -m "not alone"
+	@$(BIN)/python -m pytest -q -m alone
 else
 	@$(BIN)/python -m pytest $(ARGS)
 endif
