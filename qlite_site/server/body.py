@@ -47,14 +47,19 @@ class ChunkedBody:
             self._decoder.dataReceived(data)
         except _MalformedChunkedDataError:
             raise refusals.bad_request("The chunked body is malformed.") from None
+        if self._decoder.state == "BODY":  # `length` of this chunk is still to come
+            self._room_for(self._decoder.length)
         return self._rest
 
     def content(self) -> bytes:
         return self._content.getvalue()
 
-    def _chunk(self, data: bytes) -> None:
-        if self._content.tell() + len(data) > self._limit:
+    def _room_for(self, more: int) -> None:
+        if self._content.tell() + more > self._limit:
             raise refusals.request_too_large(self._limit)
+
+    def _chunk(self, data: bytes) -> None:
+        self._room_for(len(data))
         self._content.write(data)
 
     def _end(self, rest: bytes) -> None:

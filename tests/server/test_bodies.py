@@ -52,6 +52,15 @@ def test_it_refuses_a_body_that_says_it_is_too_large(server: Running, claimed: i
         assert client.closed()
 
 
+@pytest.mark.parametrize("claimed", [LIMIT + 1, 2**40])
+def test_it_refuses_a_chunk_that_says_it_is_too_large(server: Running, claimed: int) -> None:
+    with server.connect() as client:
+        client.ask("POST", "/echo", "Transfer-Encoding: chunked", body=b"%x\r\n" % claimed)
+        answer = client.answer()
+        assert (answer.status, answer.code) == (413, "request_too_large")
+        assert client.closed()
+
+
 @pytest.mark.parametrize("header", ["Content-Length: 300000000", "Transfer-Encoding: chunked"])
 def test_it_keeps_nothing_of_a_body_that_is_too_large(start, header: str) -> None:  # type: ignore[no-untyped-def]
     server = start(max_request_bytes=LIMIT)

@@ -28,3 +28,14 @@ def test_it_stops_at_the_limit() -> None:
     with pytest.raises(Refused) as refused:
         body.feed(b"\r\n1\r\n6")
     assert refused.value.status == 413
+
+
+def test_it_takes_a_last_chunk_that_just_fits() -> None:
+    assert ChunkedBody(10).feed(b"5\r\n12345\r\n5\r\n") is None
+
+
+@pytest.mark.parametrize("wire", [b"b\r\n", b"b\r\n12", b"6\r\n123456\r\n5\r\n", b"f" * 16 + b"\r\n"])
+def test_it_stops_at_the_size_of_a_chunk_that_will_pass_the_limit(wire: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        ChunkedBody(10).feed(wire)
+    assert refused.value.status == 413
