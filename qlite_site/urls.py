@@ -4,11 +4,12 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth import views as auth
 from django.urls import URLPattern, URLResolver, include, path
-from django.views.generic import TemplateView
+from django.views.generic import RedirectView, TemplateView
 
 from accounts.portal.urls import urls as keys
 from qlite_site import apidocs
 from qlite_site.simulate import pages as simulate
+from qlite_site.throttle import PasswordChangeView
 from routing.store import latest
 
 
@@ -29,11 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", home, name="home"),  # for browsers; programs get JSON from the gateway's own view
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
-    path(
-        "password/",
-        auth.PasswordChangeView.as_view(template_name="registration/password.html"),
-        name="password_change",
-    ),
+    path("password/", PasswordChangeView.as_view(), name="password_change"),
     path(
         "password/done/",
         auth.PasswordChangeDoneView.as_view(template_name="registration/password_done.html"),
@@ -43,5 +40,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("keys/", include(keys(route_names))),
     path("reports/", include("accounts.reports.urls")),
     *simulate.urls(),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password_change")),  # one page, one throttle
     path("admin/", admin.site.urls),
 ]

@@ -1,4 +1,4 @@
-"""Signing in to the admin: guessing stops after ten failures, for that account from that address."""
+"""Guessing a password stops after ten failures, for that account from that address, where it is changed too."""
 
 from datetime import timedelta
 
@@ -72,3 +72,40 @@ def test_it_says_nothing_about_who_exists() -> None:
 def test_it_takes_any_text_for_a_name() -> None:
     for account in ("x" * 5000, "a\0b", "'; DROP TABLE", "%"):
         assert attempt("wrong", account=account) != "in"
+
+
+def test_the_other_door_says_so_too() -> None:
+    rows.person("olga", "ops", password="correct horse")
+    failed(10)
+    form = {"username": "olga", "password": "correct horse"}
+    page = Client(REMOTE_ADDR="192.0.2.1").post(reverse("login"), form)
+    assert SENTENCE in page.content.decode()
+
+
+def changing(old: str, client: Client) -> str:
+    """Try to change olga's password; returns the page's text, or "changed"."""
+    form = {"old_password": old, "new_password1": "battery staple", "new_password2": "battery staple"}
+    page = client.post(reverse("password_change"), form, REMOTE_ADDR="192.0.2.1")
+    return "changed" if page.status_code == 302 else page.content.decode()
+
+
+def test_a_password_is_not_guessed_where_it_is_changed() -> None:
+    client = rows.signed_in(rows.person("olga", "ops", password="correct horse"))
+    failed(9)
+    assert "Your old password was entered incorrectly" in changing("wrong", client)
+    assert SENTENCE in changing("correct horse", client)
+    assert SENTENCE in attempt("correct horse")
+    assert LoginFailure.objects.count() == 10
+
+
+def test_a_password_is_changed_after_a_few_failures() -> None:
+    client = rows.signed_in(rows.person("olga", "ops", password="correct horse"))
+    failed(9)
+    assert changing("correct horse", client) == "changed"
+    assert attempt("battery staple") == "in"
+    assert not LoginFailure.objects.filter(counts=True).exists()
+
+
+def test_the_admin_has_no_other_page_for_it() -> None:
+    client = rows.signed_in(rows.person("olga", "ops"))
+    assert client.get(reverse("admin:password_change")).headers["location"] == reverse("password_change")
