@@ -61,7 +61,7 @@ class PasswordChangeForm(forms.PasswordChangeForm):
         if locked(*_who(account, self.request), timezone.now()):
             raise ValidationError(SENTENCE)
         if authenticate(self.request, username=account, password=old) is None:
-            raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
+            raise ValidationError(self.error_messages["password_incorrect"])
         return old
 
 
