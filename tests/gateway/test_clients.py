@@ -288,6 +288,20 @@ def test_a_tools_round_trip(caller: Caller, kind: str, mock: MockServer) -> None
     assert caller.tool(f"on-{kind}") == (wires.TOOL, {"city": "Paris"}, wires.TEXT)
 
 
+def test_googles_client_calls_functions_by_itself_in_a_stream(stand: Stand, kind: str, mock: MockServer) -> None:
+    """Its history keeps each chunk as a content of its own."""
+
+    def get_weather(city: str) -> str:
+        """Return the weather of a city."""
+        return f"sunny in {city}"
+
+    wires.serve(mock, kind, "tool")
+    with closing(Google(stand)) as caller:
+        chat = caller.client.chats.create(model=f"on-{kind}", config={"tools": [get_weather]})
+        assert "".join(chunk.text or "" for chunk in chat.send_message_stream("Weather?")) == wires.TEXT
+        assert chat.send_message("And now?").text == wires.TEXT
+
+
 def test_an_error(caller: Caller, kind: str, mock: MockServer) -> None:
     wires.serve(mock, kind, "error")
     assert caller.error(f"on-{kind}") == 400

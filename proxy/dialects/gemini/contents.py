@@ -11,6 +11,7 @@ from proxy.dialects.gemini.spelling import cannot, inner, several
 from proxy.errors import BadRequest
 
 ROLES = ("user", "model", "function")
+Placed = tuple[Json, str]  # a part and its path
 
 
 class Messages:
@@ -34,6 +35,7 @@ class Messages:
 
     def gather(self, request: Json) -> None:
         """Take all contents. Raises BadRequest naming the one that cannot be said."""
+        said: list[Placed] = []  # by the model: clients that stream keep each chunk as a content of its own
         for place, content in enumerate(several(request, "contents")):
             path = f"contents[{place}]."
             role = checks.one_of(content, "role", ROLES, path=path)
@@ -41,9 +43,12 @@ class Messages:
             if not items:
                 raise checks.missing(f"{path}parts")
             if role == "model":
-                self._model(items, path)
-            else:
-                self._user(items, path)
+                said += [(item, f"{path}parts[{number}].") for number, item in enumerate(items)]
+                continue
+            self._model(said)
+            said = []
+            self._user(items, path)
+        self._model(said)
 
     def _user(self, items: list[Json], path: str) -> None:
         """Take what functions answered, then what the user said; pictures that functions gave go with that."""
@@ -79,21 +84,23 @@ class Messages:
         self._open.remove(found[0])
         return found[0][1]
 
-    def _model(self, items: list[Json], path: str) -> None:
+    def _model(self, items: list[Placed]) -> None:
+        """Take one turn of the model, which is one message however many contents it stands in."""
+        if not items:
+            return
         texts: list[str] = []
         thoughts: list[str] = []
         calls: list[Json] = []
-        kept = [each for item in items for each in signed.thoughts_of(item.get("thoughtSignature"))]
+        kept = [each for item, _ in items for each in signed.thoughts_of(item.get("thoughtSignature"))]
         self._open = []
-        for place, item in enumerate(items):
-            here = f"{path}parts[{place}]."
+        for item, path in items:
             if item.get("functionCall") is not None:
-                calls.append(self._call(inner(item, "functionCall", path=here), f"{here}functionCall."))
+                calls.append(self._call(inner(item, "functionCall", path=path), f"{path}functionCall."))
             elif item.get("text") is not None:
-                text = checks.required(item, "text", str, path=here)
+                text = checks.required(item, "text", str, path=path)
                 (thoughts if item.get("thought") else texts).append(text)
             elif set(item) - {"thought", "thoughtSignature"}:
-                raise cannot(here[:-1], "this part of an earlier answer cannot be sent to this model.")
+                raise cannot(path[:-1], "this part of an earlier answer cannot be sent to this model.")
         message: Json = {"role": "assistant", "content": "".join(texts) or (None if calls else "")}
         if thought := "".join(thoughts):
             message["reasoning_content"] = thought
