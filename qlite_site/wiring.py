@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import orjson
 from django.conf import settings
 from django.utils.module_loading import import_string
 
@@ -28,6 +27,7 @@ from proxy.pipeline import ExactCache, chained
 from proxy.requestlog import RequestLog
 from proxy.shadow import Payer
 from proxy.surfaces import gateway as held
+from proxy.surfaces import shape
 from proxy.surfaces.access import NO_KEY, key_in, key_of, turned_away
 from proxy.upstream import Timeouts, Upstream
 from qlite_site import proxies
@@ -173,13 +173,18 @@ def early(
         address = proxies.caller(address, headers, settings.TRUSTED_PROXIES)
         error = turned_away(gateway, rejection, address) if key else NotAuthenticated(NO_KEY)
         more = (b"retry-after", b"%d" % error.retry_after) if error.retry_after else (b"www-authenticate", b"Bearer")
-        return error.status, [*error_headers(), more], orjson.dumps(error.body())
+        return error.status, [*error_headers(), more], _told(error, path)
     return None
 
 
 def error_body(status: int, code: str, message: str, path: bytes) -> bytes:
     """Return the body of an error that the server answers by itself."""
-    return orjson.dumps(GatewayError(message, status=status, code=code).body())
+    return _told(GatewayError(message, status=status, code=code), path)
+
+
+def _told(error: GatewayError, path: bytes) -> bytes:
+    """Return the body of `error` in the words of the surface at `path`, which may have a query."""
+    return shape.error_body(error, path.partition(b"?")[0].decode("latin-1"), "")
 
 
 def error_headers() -> list[tuple[bytes, bytes]]:

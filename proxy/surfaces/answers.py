@@ -13,6 +13,7 @@ from proxy.delivery import cost_text
 from proxy.errors import GatewayError, Over, OverBudget, Unavailable
 from proxy.settle import cost_of
 from proxy.surfaces.request import GatewayRequest
+from proxy.surfaces.shape import error_body
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -131,8 +132,8 @@ def failed(request: GatewayRequest, error: GatewayError) -> Answer:
         tried = [attempt.target for attempt in request.call.entry.attempts]
         pairs += [(b"x-qlite-target", safe(tried[-1])), (b"x-qlite-attempts", safe(", ".join(tried)))]
         pairs.append((b"x-provider", safe(request.call.entry.attempts[-1].provider)))
-    said = error.body() if request.dialect is None else request.dialect.error(error, request.client_id)
-    return Answer(error.status, marked(request, pairs), orjson.dumps(said))
+    body = error_body(error, request.path, request.client_id, request.dialect)
+    return Answer(error.status, marked(request, pairs), body)
 
 
 def budget_pairs(over: Over, now: float) -> Headers:

@@ -3,13 +3,12 @@
 from typing import Any
 from urllib.parse import parse_qs
 
-from proxy.dialects.gemini import GeminiCaller
 from proxy.dialects.gemini.frames import ArrayChunks
 from proxy.surfaces.answers import EVENTS, JSON, Answer
 from proxy.surfaces.chat import ask
 from proxy.surfaces.request import GatewayRequest
+from proxy.surfaces.shape import GEMINI
 
-GEMINI = GeminiCaller()
 METHODS: dict[str, dict[str, Any]] = {
     "generateContent": {"operation": "chat"},
     "streamGenerateContent": {"operation": "chat", "stream": True},

@@ -5,21 +5,18 @@ from typing import Any
 
 from accounts.keys import Grant, may_use
 from accounts.prices import Book
-from proxy.dialects.messages import Messages
-from proxy.errors import ModelNotFound
+from proxy.errors import ModelNotFound, NotFound
 from proxy.surfaces.access import grant_of
 from proxy.surfaces.answers import Answer, as_json
 from proxy.surfaces.gateway import current, only
-from proxy.surfaces.gemini import GEMINI
 from proxy.surfaces.request import GatewayRequest
+from proxy.surfaces.shape import ANTHROPIC, GEMINI
 from routing.snapshot import Route, Snapshot
-
-ANTHROPIC = Messages()
 
 
 async def list_models(request: GatewayRequest, *, gemini: bool = False) -> Answer:
-    only(request, "GET", "HEAD")
     shape = _shape_for(request, gemini)
+    only(request, "GET", "HEAD")
     gateway = current()
     grant = grant_of(request, gateway, key_in_url=shape is _gemini)
     snapshot = gateway.snapshot  # read once: it may be swapped at any moment
@@ -37,8 +34,10 @@ async def list_models(request: GatewayRequest, *, gemini: bool = False) -> Answe
 
 
 async def one_model(request: GatewayRequest, model: str, *, gemini: bool = False) -> Answer:
-    only(request, "GET", "HEAD")
     shape = _shape_for(request, gemini)
+    if request.method == "POST" and ":" in model:
+        raise NotFound(f"There is no method {model.rpartition(':')[2][:64]!r} here. Google's own API is at /gemini.")
+    only(request, "GET", "HEAD")
     gateway = current()
     grant = grant_of(request, gateway, key_in_url=shape is _gemini)
     snapshot = gateway.snapshot

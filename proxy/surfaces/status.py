@@ -86,5 +86,5 @@ def _may_see_metrics(request: GatewayRequest) -> bool:
 
 
 async def nothing_here(request: GatewayRequest, path: str = "") -> Answer:
-    """Any other URL below /v1: a JSON error."""
+    """Any other URL of the gateway's: a JSON error in the words of the API that stands there."""
     raise NotFound("There is nothing at this address.")

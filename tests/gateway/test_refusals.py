@@ -284,6 +284,17 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(start: Start) -> 
         answer = client.answer()
         assert (answer.status, answer.code, answer.headers["www-authenticate"]) == (401, "invalid_api_key", "Bearer")
     assert len(stand.mock.hits) == 1
+    google, anthropic = "/v1beta/models/m:generateContent?alt=sse", "/v1/messages?beta=true"
+    for length, key, status, words in (
+        (70_001, stand.key, 413, ("INVALID_ARGUMENT", "request_too_large")),
+        (69_999, "wrong", 401, ("UNAUTHENTICATED", "authentication_error")),
+    ):
+        for target, word in zip((google, anthropic), words, strict=True):
+            with stand.connect() as client:
+                client.ask("POST", target, f"Content-Length: {length}", f"X-Api-Key: {key}")
+                answer = client.answer()
+            error = json.loads(answer.body)["error"]
+            assert (answer.status, error.get("status") or error["type"]) == (status, word)
     assert stand.stop() == 0
 
 

@@ -221,6 +221,20 @@ def test_paths_that_are_almost_right_lead_nowhere(stand: Stand, path: str) -> No
     assert stand.mock.hits == []
 
 
+GOOGLES = ("/v1beta", "/v1beta/files", "/v1beta/models/kept:predict", "/gemini/v9/models", "/gemini/x")
+ANTHROPICS = ("/v1/messages/batches", "/anthropic/v2/messages")
+
+
+@pytest.mark.parametrize("path", [*GOOGLES, *ANTHROPICS])
+def test_an_address_where_nothing_is_says_so_in_the_words_of_its_api(stand: Stand, path: str) -> None:
+    got = stand.call("POST", path, {})
+    assert got.status == 404
+    if path in GOOGLES:
+        assert (got.json["error"]["code"], got.json["error"]["status"]) == (404, "NOT_FOUND")
+    else:
+        assert (got.json["type"], got.json["error"]["type"]) == ("error", "not_found_error")
+
+
 @pytest.mark.parametrize("target", ["/healthz", "/v1/models", "/admin/", "/", "/metrics"])
 @pytest.mark.parametrize(
     "lines",

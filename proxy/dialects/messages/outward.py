@@ -101,8 +101,9 @@ def made_id(message: str, number: int) -> str:
 
 
 def error(error: GatewayError, request_id: str) -> Json:
-    """Return the body of an error: {"type": "error", "error": {"type", "message"}, "request_id"}."""
-    return {"type": "error", "error": error_object(error), "request_id": request_id}
+    """Return the body of an error: {"type": "error", "error": {"type", "message"}}, with the id where it is known."""
+    told: Json = {"type": "error", "error": error_object(error)}
+    return told | {"request_id": request_id} if request_id else told
 
 
 def error_object(error: GatewayError) -> Json:
