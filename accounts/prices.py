@@ -36,6 +36,8 @@ class Usage:
     image_output: int = 0
     seconds: int = 0
     searches: int = 0
+    cached_audio: int = 0
+    cached_image: int = 0
     service_tier: str = field(default="", compare=False)
 
     def as_dict(self) -> dict[str, int]:
@@ -45,6 +47,11 @@ class Usage:
     @property
     def tokens_in(self) -> int:
         return sum(_tokens_in(self))
+
+    @property
+    def tokens_cached(self) -> int:
+        """What the provider's cache gave, of whichever kind."""
+        return self.cached_input + self.cached_audio + self.cached_image
 
     @property
     def tokens_out(self) -> int:
@@ -58,29 +65,31 @@ def tier_said(word: Any) -> str:
 
 UNITS = tuple(each.name for each in fields(Usage) if each.name != "service_tier")
 REQUESTS = UNITS.index("requests")
-TOKENS_IN = ("input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "image_input")
+TOKENS_IN = (
+    *("input", "cached_input", "cache_write", "cache_write_1h"),
+    *("audio_input", "cached_audio", "image_input", "cached_image"),
+)
 TOKENS_OUT = ("output", "reasoning", "audio_output", "image_output")
 _counts, _tokens_in, _tokens_out = attrgetter(*UNITS), attrgetter(*TOKENS_IN), attrgetter(*TOKENS_OUT)
-# What a class without a price of its own costs. Any other is missing; `requests` only where nothing else was counted.
+# What a class without a price of its own costs: as the first of these that has one. Any other is missing; `requests`
+# only where nothing else was counted.
 FALLS_BACK = {
-    "cached_input": "input",
-    "cache_write": "input",
-    "cache_write_1h": "cache_write",
-    "reasoning": "output",
-    "audio_input": "input",
-    "audio_output": "output",
-    "image_input": "input",
-    "image_output": "output",
+    "cached_input": ("input",),
+    "cached_audio": ("cached_input", "audio_input", "input"),
+    "cached_image": ("cached_input", "image_input", "input"),
+    "cache_write": ("input",),
+    "cache_write_1h": ("cache_write", "input"),
+    "reasoning": ("output",),
+    "audio_input": ("input",),
+    "audio_output": ("output",),
+    "image_input": ("input",),
+    "image_output": ("output",),
 }
 
 
 def rate_of(unit: str, given: Mapping[str, int]) -> int | None:
     """Return what a million of `unit` cost, by its own amount or by that of the class it falls back to."""
-    while unit not in given:
-        if unit not in FALLS_BACK:
-            return None
-        unit = FALLS_BACK[unit]
-    return given[unit]
+    return next((given[each] for each in (unit, *FALLS_BACK.get(unit, ())) if each in given), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,10 @@ WITHOUT = {
     "cache_write_1h": "as cache write",
     "reasoning": "as output",
     "audio_input": "as input",
+    "cached_audio": "as cached input, else as audio input",
     "audio_output": "as output",
     "image_input": "as input",
+    "cached_image": "as cached input, else as image input",
     "image_output": "as output",
 }
 
@@ -64,8 +66,10 @@ class PriceForm(ModelForm):
     output = _amount("output")
     reasoning = _amount("reasoning")
     audio_input = _amount("audio_input")
+    cached_audio = _amount("cached_audio")
     audio_output = _amount("audio_output")
     image_input = _amount("image_input")
+    cached_image = _amount("cached_image")
     image_output = _amount("image_output")
     requests = _amount("requests")
     seconds = _amount("seconds")
@@ -117,8 +121,8 @@ class PriceAdmin(ModelAdmin):
                     ("input", "output"),
                     ("cached_input", "reasoning"),
                     ("cache_write", "cache_write_1h"),
-                    ("audio_input", "audio_output"),
-                    ("image_input", "image_output"),
+                    ("audio_input", "audio_output", "cached_audio"),
+                    ("image_input", "image_output", "cached_image"),
                     ("requests", "seconds", "searches"),
                 )
             },

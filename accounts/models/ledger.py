@@ -61,6 +61,8 @@ class Units(models.Model):
     image_output = count()
     seconds = count()
     searches = count()
+    cached_audio = count()
+    cached_image = count()
     usage_source = models.CharField(max_length=10, choices=UsageSource, default=UsageSource.NONE)
     cost_status = models.CharField(max_length=10, choices=CostStatus, default=CostStatus.NONE)
     cost_nano = count()

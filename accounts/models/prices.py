@@ -17,8 +17,10 @@ AMOUNTS = (
     "output",
     "reasoning",
     "audio_input",
+    "cached_audio",
     "audio_output",
     "image_input",
+    "cached_image",
     "image_output",
     "requests",
     "seconds",
@@ -46,8 +48,10 @@ class Price(models.Model):
     output = amount()
     reasoning = amount("Empty: as output.")
     audio_input = amount("Empty: as input.")
+    cached_audio = amount("Empty: as cached input, else as audio input.")
     audio_output = amount("Empty: as output.")
     image_input = amount("Empty: as input.")
+    cached_image = amount("Empty: as cached input, else as image input.")
     image_output = amount("Empty: as output.")
     requests = amount("Per million requests. Empty: nothing.")
     seconds = amount("Per million seconds of sound or of work.")

@@ -113,7 +113,7 @@ def usage_event(shape: Mapping[str, Any], usage: Usage, cost: str) -> bytes:
 
 def usage_object(usage: Usage) -> Json:
     """Return OpenAI's usage object, which counts cached tokens inside the prompt and reasoning inside the answer."""
-    sent = {"cached_tokens": usage.cached_input, "audio_tokens": usage.audio_input}
+    sent = {"cached_tokens": usage.tokens_cached, "audio_tokens": usage.audio_input + usage.cached_audio}
     if written := usage.cache_write + usage.cache_write_1h:
         sent["cache_write_tokens"] = written
     return {

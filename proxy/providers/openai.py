@@ -107,12 +107,14 @@ def parse_usage(reported: Mapping[str, Any], service_tier: Any = None) -> Usage 
     plain_out = completion - spoken - drawn - (reasoning - beside)
     if plain_in < 0 or plain_out < 0 or heard + seen > prompt:
         return None
-    # What was heard or seen may have come from the cache, and then is counted there.
+    # Nobody says of which kind the cached tokens are: text, as far as the rest has room for what was heard and seen.
+    cached_audio = min(max(0, heard - plain_in), cached)
     heard = min(heard, plain_in)
+    cached_image = min(max(0, seen - (plain_in - heard)), cached - cached_audio)
     seen = min(seen, plain_in - heard)
     return Usage(
         input=plain_in - heard - seen,
-        cached_input=cached,
+        cached_input=cached - cached_audio - cached_image,
         cache_write=written,
         output=plain_out,
         reasoning=reasoning,
@@ -120,6 +122,8 @@ def parse_usage(reported: Mapping[str, Any], service_tier: Any = None) -> Usage 
         audio_output=spoken,
         image_input=seen,
         image_output=drawn,
+        cached_audio=cached_audio,
+        cached_image=cached_image,
         service_tier=tier_said(service_tier),
     )
 

@@ -119,18 +119,22 @@ def usage_of(reported: Mapping[str, Any]) -> Usage | None:
         return None
     if not cached_of:  # nobody says of which kind the cached ones are: text, as far as there is text
         cached_audio = min(audio_in, max(0, cached - (total_in - audio_in - image_in)))
+        cached_image = min(image_in, max(0, cached - (total_in - image_in)))
     audio_in, image_in = audio_in - cached_audio, image_in - cached_image
     plain_in, plain_out = total_in - cached - audio_in - image_in, total_out - audio_out - reasoning
-    if min(plain_in, plain_out, audio_in, image_in) < 0:
+    cached_text = cached - cached_audio - cached_image
+    if min(plain_in, plain_out, audio_in, image_in, cached_text) < 0:
         return None
     return Usage(
         input=plain_in,
-        cached_input=cached,
+        cached_input=cached_text,
         audio_input=audio_in,
         image_input=image_in,
         output=plain_out,
         reasoning=reasoning,
         audio_output=audio_out,
+        cached_audio=cached_audio,
+        cached_image=cached_image,
     )
 
 

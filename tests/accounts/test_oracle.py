@@ -22,6 +22,8 @@ from proxy.native.usage import reported
 KIN = {
     **dict.fromkeys(("cached_input", "cache_write", "audio_input", "image_input"), ("input",)),
     "cache_write_1h": ("cache_write", "input"),
+    "cached_audio": ("cached_input", "audio_input", "input"),
+    "cached_image": ("cached_input", "image_input", "input"),
     **dict.fromkeys(("reasoning", "audio_output", "image_output"), ("output",)),
 }
 # From 1e-9 USD a million to 1 USD a unit, and the small ones at which rounding shows.

@@ -56,7 +56,14 @@ GENAI = [
     },
     {
         "id": "openai",
-        "models": [{"id": "gpt-9", "match": {"regex": "^gpt-9\\-\\d{4}-\\d{2}-\\d{2}$"}, "prices": {"input_mtok": 1}}],
+        "models": [
+            {"id": "gpt-9", "match": {"regex": "^gpt-9\\-\\d{4}-\\d{2}-\\d{2}$"}, "prices": {"input_mtok": 1}},
+            {
+                "id": "gpt-heard",
+                "match": {},
+                "prices": {"input_mtok": 4, "cache_audio_read_mtok": 0.4, "cache_image_read_mtok": 0.6},
+            },
+        ],
     },
     {"id": "somebody", "models": [{"id": "else", "match": {"equals": "else"}, "prices": {"input_mtok": 1}}]},
 ]
@@ -72,6 +79,9 @@ LITELLM = """{
     "max_tokens": 128000, "input_cost_per_token_flex": null
   },
   "gemini/gemini-9": {"litellm_provider": "gemini", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06},
+  "gpt-heard": {"litellm_provider": "openai", "input_cost_per_token": 4e-06, "input_cost_per_audio_token": 3.2e-05,
+    "cache_read_input_token_cost": 5e-07, "cache_read_input_audio_token_cost": 4e-07,
+    "cache_read_input_image_token_cost": 6e-07},
   "claude-9": {"litellm_provider": "anthropic", "input_cost_per_token": 3e-06, "output_cost_per_token": 1.5e-05,
     "cache_creation_input_token_cost": 3.75e-06, "cache_creation_input_token_cost_above_1hr": 6e-06,
     "cache_creation_input_token_cost_above_200k_tokens": 7.5e-06},
@@ -109,6 +119,8 @@ def test_it_reads_the_data_of_genai_prices() -> None:
     assert third.services == {"batch": Service(amounts={"input": USD, "output": 5 * USD})}
     assert {("openai", "gpt-9", "01-01"), ("openai", "gpt-9-20*", "01-01")} <= found.keys()
     assert not any(key[1] == "else" for key in found)
+    heard = found["openai", "gpt-heard", "01-01"].amounts
+    assert heard == {"input": 4 * USD, "cached_audio": 400_000_000, "cached_image": 600_000_000}
     # A ten-millionth of a dollar a million is 100 nano-USD; half a nano cannot be kept, and is said.
     assert found["anthropic", "only-by-what-it-contains", "01-01"].amounts == {"input": 100}
     assert len(read.unusable) == 2 and "parts of a nano" in read.unusable[1]
@@ -130,6 +142,12 @@ def test_it_reads_the_prices_of_litellm() -> None:
         "priority": Service(amounts={"input": 2_500_000_000}, tiers=(Tier(272_000, {"input": 5 * USD}),)),
     }
     assert gpt.effective_from is None
+    heard = found["openai", "gpt-heard"].amounts
+    assert (heard["cached_input"], heard["cached_audio"], heard["cached_image"]) == (
+        500_000_000,
+        400_000_000,
+        600_000_000,
+    )
     assert found["gemini", "gemini-9"].amounts == {"input": USD, "output": 2 * USD}
     claude = found["anthropic", "claude-9"]
     assert (claude.amounts["cache_write"], claude.amounts["cache_write_1h"]) == (3_750_000_000, 6 * USD)

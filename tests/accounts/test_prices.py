@@ -90,6 +90,19 @@ def test_it_falls_back_to_the_class_next_of_kin() -> None:
     assert cost_nano(Usage(cache_write=1, cache_write_1h=1, image_input=1, image_output=1), plain) == 24
 
 
+@pytest.mark.parametrize("kind", ["audio", "image"])
+def test_sound_and_pictures_from_the_cache_have_a_price_of_their_own(kind: str) -> None:
+    usage, amounts = Usage(**{f"cached_{kind}": 10, f"{kind}_input": 1}), {"input": 3_000_000}
+    assert usage.tokens_in == 11 and usage.tokens_cached == 10
+    assert cost_nano(usage, price(**amounts)) == 33
+    amounts[f"{kind}_input"] = 40_000_000
+    assert cost_nano(usage, price(**amounts)) == 440
+    amounts["cached_input"] = 2_000_000
+    assert cost_nano(usage, price(**amounts)) == 60
+    amounts[f"cached_{kind}"] = 5_000_000
+    assert cost_nano(usage, price(**amounts)) == 90
+
+
 @pytest.mark.parametrize("unit", ["seconds", "searches"])
 def test_it_leaves_what_only_has_a_price_of_its_own_unpriced(unit: str) -> None:
     of, usage = ("", "", "m"), Usage(input=3, **{unit: 2})

@@ -40,6 +40,28 @@ def test_it_leaves_a_request_alone_where_nothing_is_to_change() -> None:
             },
             Usage(input=25, cached_input=60, cache_write=10, audio_input=5, output=18, reasoning=30, audio_output=2),
         ),
+        # 100 tokens of sound, of which the 50 that are not from the cache have room for no more than 50.
+        (
+            {
+                "prompt_tokens": 130,
+                "prompt_tokens_details": {"cached_tokens": 80, "audio_tokens": 100},
+            },
+            Usage(cached_input=30, audio_input=50, cached_audio=50),
+        ),
+        (
+            {
+                "prompt_tokens": 100,
+                "prompt_tokens_details": {"cached_tokens": 90, "audio_tokens": 30, "image_tokens": 60},
+            },
+            Usage(cached_input=10, audio_input=10, cached_audio=20, cached_image=60),
+        ),
+        (
+            {
+                "prompt_tokens": 10,
+                "prompt_tokens_details": {"cached_tokens": 2, "cache_write_tokens": 8, "audio_tokens": 10},
+            },
+            Usage(cached_audio=2, cache_write=8),
+        ),
         (
             {
                 "prompt_tokens": 10,

@@ -154,7 +154,7 @@ def usage_object(usage: Usage) -> Json:
     return {
         "input_tokens": usage.tokens_in,
         "input_tokens_details": {
-            "cached_tokens": usage.cached_input,
+            "cached_tokens": usage.tokens_cached,
             "cache_write_tokens": usage.cache_write + usage.cache_write_1h,
         },
         "output_tokens": usage.tokens_out,

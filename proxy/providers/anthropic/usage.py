@@ -109,7 +109,7 @@ def as_openai(usage: Usage) -> Json:
     """Return `usage` as OpenAI's usage object, whose prompt includes what was cached."""
     sent, made = usage.tokens_in, usage.tokens_out
     shown: Json = {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made}
-    shown["prompt_tokens_details"] = {"cached_tokens": usage.cached_input, "cache_write_tokens": _kept(usage)}
+    shown["prompt_tokens_details"] = {"cached_tokens": usage.tokens_cached, "cache_write_tokens": _kept(usage)}
     if usage.reasoning:
         shown["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return shown
@@ -124,7 +124,7 @@ def as_anthropic(usage: Usage) -> Json:
     shown: Json = {
         "input_tokens": usage.input + usage.audio_input + usage.image_input,
         "cache_creation_input_tokens": _kept(usage),
-        "cache_read_input_tokens": usage.cached_input,
+        "cache_read_input_tokens": usage.tokens_cached,
         "output_tokens": usage.tokens_out,
     }
     if usage.reasoning:

@@ -76,7 +76,10 @@ def as_openai(usage: Usage) -> Json:
         "prompt_tokens": usage.tokens_in,
         "completion_tokens": usage.tokens_out,
         "total_tokens": usage.tokens_in + usage.tokens_out,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_input, "audio_tokens": usage.audio_input},
+        "prompt_tokens_details": {
+            "cached_tokens": usage.tokens_cached,
+            "audio_tokens": usage.audio_input + usage.cached_audio,
+        },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning, "audio_tokens": usage.audio_output},
     }
 
@@ -88,11 +91,11 @@ def as_gemini(usage: Usage) -> Json:
         "candidatesTokenCount": usage.tokens_out - usage.reasoning,
         "totalTokenCount": usage.tokens_in + usage.tokens_out,
     }
-    optional = {"cachedContentTokenCount": usage.cached_input, "thoughtsTokenCount": usage.reasoning}
+    optional = {"cachedContentTokenCount": usage.tokens_cached, "thoughtsTokenCount": usage.reasoning}
     told |= {name: count for name, count in optional.items() if count}
     return (
         told
-        | _details("promptTokensDetails", usage.tokens_in, usage.audio_input)
+        | _details("promptTokensDetails", usage.tokens_in, usage.audio_input + usage.cached_audio)
         | _details("candidatesTokensDetails", usage.tokens_out - usage.reasoning, usage.audio_output)
     )
 

@@ -24,6 +24,8 @@ NANO = {
     "image_output": 20_000,
     "seconds": 300_000,
     "searches": 10_000_000,
+    "cached_audio": 900,
+    "cached_image": 800,
 }
 PRICE = Price(1, "", "", "*", 0.0, {unit: nano * 1_000_000 for unit, nano in NANO.items() if unit != "requests"})
 BY_REQUEST = Price(2, "", "", "*", 0.0, {unit: nano * 1_000_000 for unit, nano in NANO.items()})

@@ -21,27 +21,29 @@ def created(id: str = "r") -> str:
     return orjson.dumps({"type": "response.created", "response": {"id": id}}).decode()
 
 
-@given(COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT, COUNT)
+@given(*[COUNT] * 9)
 def test_classes_are_disjoint_and_together_what_was_reported(
-    text: int, cached: int, audio: int, cached_audio: int, image: int, said: int, spoken: int, thought: int
+    text: int, cached: int, audio: int, cached_audio: int, image: int, seen: int, said: int, spoken: int, thought: int
 ) -> None:
     reported = {
-        "input_tokens": text + cached + audio + cached_audio + image,
+        "input_tokens": text + cached + audio + cached_audio + image + seen,
         "output_tokens": said + spoken + thought,
         "input_token_details": {
             "text_tokens": text + cached,
             "audio_tokens": audio + cached_audio,
-            "image_tokens": image,
-            "cached_tokens": cached + cached_audio,
-            "cached_tokens_details": {"text_tokens": cached, "audio_tokens": cached_audio},
+            "image_tokens": image + seen,
+            "cached_tokens": cached + cached_audio + seen,
+            "cached_tokens_details": {"text_tokens": cached, "audio_tokens": cached_audio, "image_tokens": seen},
         },
         "output_token_details": {"text_tokens": said, "audio_tokens": spoken, "reasoning_tokens": thought},
     }
     assert usage_of(reported) == Usage(
         input=text,
-        cached_input=cached + cached_audio,
+        cached_input=cached,
         audio_input=audio,
+        cached_audio=cached_audio,
         image_input=image,
+        cached_image=seen,
         output=said,
         audio_output=spoken,
         reasoning=thought,
@@ -56,7 +58,22 @@ def test_classes_are_disjoint_and_together_what_was_reported(
         # Who does not say of which kind the cached ones are means text first.
         (
             {"input_tokens": 10, "input_token_details": {"text_tokens": 4, "audio_tokens": 6, "cached_tokens": 5}},
-            Usage(cached_input=5, audio_input=5),
+            Usage(cached_input=4, cached_audio=1, audio_input=5),
+        ),
+        (
+            {"input_tokens": 10, "input_token_details": {"image_tokens": 4, "audio_tokens": 6, "cached_tokens": 9}},
+            Usage(cached_audio=6, cached_image=3, image_input=1),
+        ),
+        (
+            {
+                "input_tokens": 10,
+                "input_token_details": {
+                    "audio_tokens": 6,
+                    "cached_tokens": 3,
+                    "cached_tokens_details": {"audio_tokens": 4},
+                },
+            },
+            None,
         ),
         ({"type": "duration", "seconds": 12.2}, Usage(seconds=13)),
         ({"type": "duration"}, None),
