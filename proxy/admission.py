@@ -7,24 +7,21 @@ asks the database for more, and the call waits for the answer.
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from accounts.budgets.limits import Limit
 from accounts.budgets.purse import Account, Purse, Reservation, Shortage, Slice
 from accounts.budgets.windows import NEVER
 from proxy import estimate
+from proxy.call import Call
 from proxy.errors import BudgetUnavailable, Over, OverBudget
+from proxy.gateway import Gateway
 from routing.snapshot import Target
-
-if TYPE_CHECKING:
-    from proxy.call import Call
-    from proxy.gateway import Gateway
 
 WAIT_SECONDS = 1.0  # for the database's answer; a few milliseconds as a rule
 PAUSE_SECONDS = 0.05  # before it is asked again, where other processes are about to give back
 
 
-async def reserve(gateway: "Gateway", call: "Call", targets: list[Target]) -> list[Target]:
+async def reserve(gateway: Gateway, call: Call, targets: list[Target]) -> list[Target]:
     """Reserve what the call may cost and return the targets it may go to: those with a price.
 
     Where no hard budget covers it, all of them. Raises OverBudget, ModelUnpriced, or BudgetUnavailable.
@@ -43,7 +40,7 @@ async def reserve(gateway: "Gateway", call: "Call", targets: list[Target]) -> li
     return targets
 
 
-def go_on(gateway: "Gateway", call: "Call", spent_nano: int, last_nano: int) -> None:
+def go_on(gateway: Gateway, call: Call, spent_nano: int, last_nano: int) -> None:
     """Reserve more for a session that has cost so much already. Raises OverBudget where there is no more.
 
     `last_nano` is what its last response cost. What was said is heard again with each, so the next may cost more.

@@ -1,8 +1,8 @@
 """The two values that travel through the pipeline: the call going in, and the reply coming out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -14,11 +14,9 @@ from proxy.chat import Chat
 from proxy.dialects.base import Asked, Dialect
 from proxy.dialects.openai_chat import wants_usage
 from proxy.errors import BadRequest
+from proxy.native.passing import Passing
 from proxy.signatures import Signatures
-from routing.snapshot import Match
-
-if TYPE_CHECKING:
-    from proxy.native.passing import Passing
+from routing.snapshot import Match, Target
 
 STOPPING = "server_shutting_down"  # what the server cancels with when its time to drain is over
 
@@ -49,7 +47,8 @@ class Call:
     reservation: Reservation | None = None  # on the budgets that the call counts on
     headers: Mapping[bytes, bytes] = field(default_factory=dict)  # as they came in, by lower-case name
     signatures: Signatures | None = None  # remembered for the team
-    passing: "Passing | None" = None  # set where nothing is translated, see proxy.native
+    passing: Passing | None = None  # set where nothing is translated, see proxy.native
+    ask: "Ask | None" = None  # how a target is asked then, with the gateway as its first argument
 
     @property
     def chat(self) -> Chat:
@@ -117,3 +116,7 @@ class Reply:
     # Called with the stream's bytes, as they came from the provider, once it is complete and settled.
     on_complete: list[Callable[["Reply", list[bytes]], None]] = field(default_factory=list)
     on_failure: list[Callable[[], None]] = field(default_factory=list)
+
+
+Proceed = Callable[[Call], Awaitable[Reply]]  # the stages after this one, see proxy/pipeline.py
+Ask = Callable[[Any, Call, Target], Awaitable[Reply]]

@@ -3,20 +3,17 @@
 import asyncio
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from accounts.ledger.entry import Attempt
 from accounts.prices import Usage
 from proxy import settle, tokens
 from proxy.call import STOPPING, Call, Reply
 from proxy.errors import GatewayError, StreamCut, Unavailable, UpstreamError
+from proxy.gateway import Gateway
 from proxy.stream import ProviderStream
 from proxy.translation import Translation
 from proxy.upstream import without_private
 from routing.snapshot import Target
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
 
 log = logging.getLogger("qlite.delivery")
 
@@ -26,7 +23,7 @@ DRAIN_SECONDS = 1.0
 class Delivery:
     """One stream that has begun. Implements proxy.call.Chunks."""
 
-    def __init__(self, gateway: "Gateway", call: Call, attempt: Attempt, target: Target, relay: ProviderStream) -> None:
+    def __init__(self, gateway: Gateway, call: Call, attempt: Attempt, target: Target, relay: ProviderStream) -> None:
         self._gateway, self._call, self._attempt, self._target, self._relay = gateway, call, attempt, target, relay
         self.over = False
         self.reply: Reply | None = None  # set by the gateway, for those who wait for the end

@@ -7,19 +7,16 @@ that it has kept) cannot be known before.
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accounts.prices import REQUESTS, UNITS, Book, Usage
 from accounts.rates import STANDARD
 from proxy import settle
+from proxy.call import Call
 from proxy.errors import ModelUnpriced
 from routing.snapshot import Target
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from proxy.call import Call
 
 DEFAULT_OUTPUT = 4096  # tokens of an answer whose length the caller leaves open
 DEFAULT_OUTPUT_OF = {"anthropic": 20_480}  # by kind: our translation allows as much where the model thinks
@@ -56,7 +53,7 @@ Rates = tuple[tuple[int, ...], tuple[int, ...], tuple[str, ...]]
 Priced = tuple[list[Target], int]
 
 
-def most(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Priced:
+def most(book: Book, call: Call, targets: Sequence[Target], at: float) -> Priced:
     """Return the targets whose price is known, and the most that the call may cost at them, in nano-USD.
 
     One answer at the dearest of them, and for every other attempt that there may be the prompt once more. Raises
@@ -85,7 +82,7 @@ def most(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Pr
     return priced, dearest + failed * further
 
 
-def _rates(call: "Call") -> Rates:
+def _rates(call: Call) -> Rates:
     """Return in which classes the tokens of this call may be counted, and in which service tiers."""
     raw, tier = call.asked.raw, settle.tier_asked(call)
     ins, outs = INPUT, OUTPUT
@@ -121,7 +118,7 @@ def _bound(book: Book, target: Target, rates: Rates, prompt: int, output: int, a
     return most
 
 
-def prompt_bound(call: "Call") -> int:
+def prompt_bound(call: Call) -> int:
     """Return more tokens than any provider counts for the prompt."""
     raw = call.asked.raw
     fetched = len(_ELSEWHERE.findall(raw)) * PICTURE_TOKENS if b"image" in raw or b"file" in raw else 0
@@ -134,7 +131,7 @@ def prompt_bound(call: "Call") -> int:
     return len(raw) - saved + fetched
 
 
-def _unmetered(book: Book, call: "Call", targets: "Sequence[Target]", at: float) -> Priced:
+def _unmetered(book: Book, call: Call, targets: Sequence[Target], at: float) -> Priced:
     """What is not paid by the token we can see: the price of its own units, and not less than FLOOR_NANO."""
     session = call.passing is not None and call.passing.operation.name == "realtime"
     if call.passing is not None and call.passing.method in settle.HARMLESS and not session:
@@ -151,7 +148,7 @@ def _unmetered(book: Book, call: "Call", targets: "Sequence[Target]", at: float)
     return priced, max([FLOOR_NANO, *(_charge(book, target, usage, at) for target in priced for usage in units)])
 
 
-def _own_units(call: "Call") -> list[Usage]:
+def _own_units(call: Call) -> list[Usage]:
     """The units in which such a call may be billed, each with more of them than there will be."""
     size, operation = len(call.asked.raw), call.passing.operation if call.passing is not None else None
     if operation is None or not operation.per_request:
@@ -197,7 +194,7 @@ def _choices(body: dict[str, Any]) -> int:
     return max(choices) * many
 
 
-def _configs(body: dict[str, Any]) -> "Iterable[dict[str, Any]]":
+def _configs(body: dict[str, Any]) -> Iterable[dict[str, Any]]:
     """Return where Gemini's callers say such things: under either name."""
     found = (body.get(name) for name in ("generationConfig", "generation_config"))
     return (each for each in found if isinstance(each, dict))
@@ -224,7 +221,7 @@ def _media(text: str) -> int:
     return len(text)
 
 
-def _strings(value: Any) -> "Iterable[tuple[str, str]]":
+def _strings(value: Any) -> Iterable[tuple[str, str]]:
     """Yield every text with the name under which it stands."""
     left = [("", value)]
     while left:

@@ -4,14 +4,12 @@ What it asks for is noted on each call's record, so that a replay of the past kn
 route asks.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from proxy.call import Call
 from routing.decide import Request
 from routing.rules import STICKY_USER
 from routing.snapshot import Route
-
-if TYPE_CHECKING:
-    from proxy.call import Call
 
 TOOLS, IMAGES, JSON_SCHEMA = 1, 2, 4  # as they stand on records, together
 BYTES_A_TOKEN = 4  # a rough mean over English, code and JSON
@@ -23,7 +21,7 @@ INLINE = ("inlineData", "inline_data", "fileData", "file_data")
 SESSION_LENGTH = 256  # characters of a session's name that count
 
 
-def of(call: "Call") -> Request:
+def of(call: Call) -> Request:
     """Return what is known of `call` for the decision where it goes."""
     asked = call.asked
     return Request(
@@ -54,7 +52,7 @@ def named(features: int) -> dict[str, bool]:
     }
 
 
-def session_of(call: "Call", route: Route) -> str:
+def session_of(call: Call, route: Route) -> str:
     """Return what the route keeps together: the value of a header, or the user that the body names; "" for neither."""
     if not route.sticky:
         return ""

@@ -14,21 +14,17 @@ Stages are named in settings only, never in the database (reliability SR-10).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 import orjson
 
 from accounts.prices import Usage
 from proxy import again, cacheable, replay, settle
 from proxy import cache as caching
-from proxy.call import Call, Chunks, Reply
+from proxy.call import Call, Chunks, Proceed, Reply
 from proxy.delivery import Delivery
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
-
-Proceed = Callable[[Call], Awaitable[Reply]]
+from proxy.gateway import Gateway
 
 
 class Stage(Protocol):
@@ -77,7 +73,7 @@ class Whole:
 class ExactCache:
     """The first stage: gives kept answers again, lets one of several equal calls go ahead, keeps what it brings."""
 
-    def __init__(self, gateway: "Gateway") -> None:
+    def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._cache = gateway.cache
 

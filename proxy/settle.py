@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from accounts.ledger.entry import Attempt, totals
 from accounts.ledger.journal import JournalUnavailable
@@ -17,11 +16,9 @@ from accounts.prices import Usage, tier_said
 from proxy import tokens
 from proxy.call import STOPPING, Call
 from proxy.errors import GatewayError, ModelUnpriced, Unavailable, UpstreamError
+from proxy.gateway import Gateway
 from routing.rules import FASTEST
 from routing.snapshot import Target
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
 
 HARMLESS = frozenset({"GET", "HEAD", "DELETE"})  # methods that only look or tidy up, and cost nothing
 BUSY = frozenset({429, 503, 529})  # statuses whose Retry-After says how long a target wants to be left alone
@@ -36,7 +33,7 @@ AGAIN_SECONDS = 0.5  # between two tries to settle what the journal could not ta
 LEDGER_DOWN = "The request cannot be recorded right now, so it was not sent."
 
 
-async def opened(gateway: "Gateway", call: Call, target: Target) -> Attempt:
+async def opened(gateway: Gateway, call: Call, target: Target) -> Attempt:
     """The same as `open_attempt`, and on the disk too where that is asked for."""
     attempt = open_attempt(gateway, call, target)
     if gateway.on_disk is not None:
@@ -48,7 +45,7 @@ async def opened(gateway: "Gateway", call: Call, target: Target) -> Attempt:
     return attempt
 
 
-async def written(gateway: "Gateway") -> None:
+async def written(gateway: Gateway) -> None:
     """Wait until what was written down is on the disk, where that is asked for. Raises Unavailable."""
     if gateway.on_disk is not None:
         try:
@@ -57,7 +54,7 @@ async def written(gateway: "Gateway") -> None:
             raise Unavailable(LEDGER_DOWN) from error
 
 
-def open_attempt(gateway: "Gateway", call: Call, target: Target) -> Attempt:
+def open_attempt(gateway: Gateway, call: Call, target: Target) -> Attempt:
     """Write down that `target` is about to be called. Raises Unavailable, and then it must not be called."""
     entry = call.entry
     attempt = Attempt(
@@ -84,7 +81,7 @@ def open_attempt(gateway: "Gateway", call: Call, target: Target) -> Attempt:
     return attempt
 
 
-def attempt_failed(gateway: "Gateway", call: Call, attempt: Attempt, target: Target, error: UpstreamError) -> None:
+def attempt_failed(gateway: Gateway, call: Call, attempt: Attempt, target: Target, error: UpstreamError) -> None:
     """Close an attempt that brought no answer. If the provider may bill it, it counts with an estimate."""
     attempt.status = "failed"
     attempt.http_status = error.upstream_status
@@ -103,7 +100,7 @@ def attempt_failed(gateway: "Gateway", call: Call, attempt: Attempt, target: Tar
     gateway.counters.upstream_failed(attempt.provider, attempt.error)
 
 
-def price_attempt(gateway: "Gateway", attempt: Attempt, usage: Usage | None, source: str) -> None:
+def price_attempt(gateway: Gateway, attempt: Attempt, usage: Usage | None, source: str) -> None:
     """Put usage and cost on the attempt: the price in force when it began, nothing where it was opened as free."""
     attempt.usage_source = source
     if usage is not None and gateway.book.beside:
@@ -124,7 +121,7 @@ def price_attempt(gateway: "Gateway", attempt: Attempt, usage: Usage | None, sou
     attempt.charged(charge)
 
 
-def _beside(gateway: "Gateway", attempt: Attempt, usage: Usage) -> Usage:
+def _beside(gateway: Gateway, attempt: Attempt, usage: Usage) -> Usage:
     """Return the usage with the request, and the seconds that it took, begun ones too, where those have a price."""
     price = gateway.book.find(attempt.provider, attempt.kind, attempt.model, attempt.started_at)
     if price is None:
@@ -137,7 +134,7 @@ def _beside(gateway: "Gateway", attempt: Attempt, usage: Usage) -> Usage:
 
 
 def answered(
-    gateway: "Gateway",
+    gateway: Gateway,
     call: Call,
     attempt: Attempt,
     target: Target,
@@ -173,13 +170,13 @@ def passed(call: Call) -> int:
     return _micros(time.monotonic() - call.began)
 
 
-def took(gateway: "Gateway", call: Call, target: Target, seconds: float) -> None:
+def took(gateway: Gateway, call: Call, target: Target, seconds: float) -> None:
     """Note how long a target took, where its route wants to know who is fastest."""
     if call.match.route.strategy == FASTEST:
         gateway.health.took(target.name, seconds, stream=call.entry.stream)
 
 
-def refused(gateway: "Gateway", call: Call, error: GatewayError) -> None:
+def refused(gateway: Gateway, call: Call, error: GatewayError) -> None:
     """Settle a call that brought an error: one row, with the attempts made and what they may have cost."""
     billed = any(attempt.status == "interrupted" for attempt in call.entry.attempts)
     status = "interrupted" if billed else "failed"
@@ -187,7 +184,7 @@ def refused(gateway: "Gateway", call: Call, error: GatewayError) -> None:
 
 
 def close(
-    gateway: "Gateway", call: Call, *, status: str, http_status: int, error: str = "", client_gone: bool = False
+    gateway: Gateway, call: Call, *, status: str, http_status: int, error: str = "", client_gone: bool = False
 ) -> None:
     """Sum up the attempts, write the settled row, count it and log it.
 
@@ -208,7 +205,7 @@ def close(
     _closed(gateway, call)
 
 
-async def _close_later(gateway: "Gateway", call: Call) -> None:
+async def _close_later(gateway: Gateway, call: Call) -> None:
     """Settle a call that was opened, and whose caller was told that it cannot be recorded, once it can."""
     entry = call.entry
     if entry.status == "settled":
@@ -221,14 +218,38 @@ async def _close_later(gateway: "Gateway", call: Call) -> None:
     _closed(gateway, call)
 
 
-def _closed(gateway: "Gateway", call: Call) -> None:
+def _closed(gateway: Gateway, call: Call) -> None:
     if call.reservation is not None:
         gateway.purse.settle(call.reservation, call.entry.cost_nano)
     gateway.counters.settled(call.entry)
     gateway.requests.write(call.entry)
 
 
-def with_price(gateway: "Gateway", call: Call, targets: Sequence[Target]) -> list[Target]:
+def let_go(gateway: Gateway, call: Call, error: Unavailable) -> None:
+    """Part with a call that cannot be written down. One that was not sent at all leaves nothing behind."""
+    if not call.entry.attempts:
+        if call.reservation is not None:
+            gateway.purse.void(call.reservation)
+    elif call.entry.status == "open":
+        with suppress(Unavailable):  # it is settled later
+            refused(gateway, call, error)
+
+
+def ended(gateway: Gateway, call: Call, code: str, http_status: int) -> None:
+    """The call ended before there was an answer, through no provider's fault: what was sent may be billed."""
+    attempts = call.entry.attempts
+    if call.entry.status != "open":
+        return
+    if attempts and attempts[-1].status == "open":
+        target = next(t for t in call.match.targets if t.name == attempts[-1].target)
+        error = UpstreamError(f"Ended by {code}.", status=499, code=code, billable=True)
+        error.try_next = False  # the provider is not to blame
+        attempt_failed(gateway, call, attempts[-1], target, error)
+    billed = any(attempt.status == "interrupted" for attempt in attempts)
+    close(gateway, call, status="interrupted" if billed else "failed", http_status=http_status, error=code)
+
+
+def with_price(gateway: Gateway, call: Call, targets: Sequence[Target]) -> list[Target]:
     """Return the targets whose price is known, for those who may not use others. Raises ModelUnpriced without any."""
     passing = call.passing
     if call.free or (passing is not None and passing.method in HARMLESS):

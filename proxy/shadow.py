@@ -5,33 +5,20 @@ dispatched and shares nothing with it but the bytes that were asked.
 """
 
 import asyncio
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
-from accounts.keys import Grant
 from accounts.ledger.ids import uuid7
 from proxy import features, settle
-from proxy.call import STOPPING, Call
+from proxy.call import STOPPING, Call, Proceed
 from proxy.errors import GatewayError, Unavailable
+from proxy.gateway import Gateway
 from routing.decide import takes
 from routing.snapshot import Match, Target
 
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
-
 AT_ONCE = 16  # copies of one process
-LABEL = "shadow"  # stands where a key's label would
 
 
-@dataclass(frozen=True, slots=True)
-class Payer:
-    """Who pays for copies."""
-
-    team: str = "ops"
-    cost_centre: str = ""
-
-
-def cast(gateway: "Gateway", call: Call) -> None:
+def cast(gateway: Gateway, call: Call, dispatch: Proceed) -> None:
     """Start the copies of `call` that chance, and the state of their targets, allow."""
     if call.passing is not None or call.asked.operation != "chat" or gateway.draining():
         return
@@ -40,20 +27,19 @@ def cast(gateway: "Gateway", call: Call) -> None:
         drawn = 100 * gateway.draw() < (target.shadow or 0.0)
         if drawn and takes(target, request) and gateway.copies < AT_ONCE and _is_well(gateway, target):
             gateway.copies += 1
-            gateway.spawn(_follow(gateway, _copy(gateway, call, target)))
+            gateway.spawn(_follow(gateway, _copy(gateway, call, target), dispatch))
 
 
-def _is_well(gateway: "Gateway", target: Target) -> bool:
+def _is_well(gateway: Gateway, target: Target) -> bool:
     name, health = target.name, gateway.health
     return health.calm or not (health.barred(name) or health.resting(name, gateway.clock()))
 
 
-def _copy(gateway: "Gateway", call: Call, target: Target) -> Call:
+def _copy(gateway: Gateway, call: Call, target: Target) -> Call:
     """Return a call of its own that asks `target` the same. The caller's own Authorization does not go with it."""
-    payer, asked = gateway.shadow_payer, call.entry
-    grant = Grant(key_id="", label=LABEL, team=payer.team, cost_centre=payer.cost_centre)
+    asked = call.entry
     made = gateway.receive(
-        grant,
+        gateway.shadow_payer,
         surface=asked.surface,
         request_id=uuid7(gateway.clock()),
         client_request_id=asked.id,
@@ -68,24 +54,24 @@ def _copy(gateway: "Gateway", call: Call, target: Target) -> Call:
     return made
 
 
-async def _follow(gateway: "Gateway", copy: Call) -> None:
+async def _follow(gateway: Gateway, copy: Call, dispatch: Proceed) -> None:
     """Take the copy to its end, whatever that is; its row is settled like any other's."""
     try:
-        reply = await gateway.dispatch(copy)
+        reply = await dispatch(copy)
         if reply.stream is not None:
             while await reply.stream.next() and not reply.stream.over:
                 pass
             reply.stream.close()
     except Unavailable as error:
-        gateway.let_go(copy, error)
+        settle.let_go(gateway, copy, error)
     except GatewayError as error:
         if copy.entry.status == "open":
             settle.refused(gateway, copy, error)
     except asyncio.CancelledError:
-        gateway.ended(copy, STOPPING, 503)
+        settle.ended(gateway, copy, STOPPING, 503)
         raise
     except Exception:
-        gateway.ended(copy, "internal_error", 500)
+        settle.ended(gateway, copy, "internal_error", 500)
         raise
     finally:
         gateway.copies -= 1

@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -20,12 +22,12 @@ from accounts.store.leases import Leases
 from proxy.cache import Cache
 from proxy.counters import Counters
 from proxy.errors import GatewayError, NotAuthenticated
-from proxy.gateway import Gateway
+from proxy.gateway import SHADOW, Gateway
 from proxy.guesses import Guesses
 from proxy.ondisk import OnDisk
 from proxy.pipeline import ExactCache, chained
 from proxy.requestlog import RequestLog
-from proxy.shadow import Payer
+from proxy.serving import dispatch
 from proxy.surfaces import gateway as held
 from proxy.surfaces import shape
 from proxy.surfaces.access import NO_KEY, key_in, key_of, turned_away
@@ -72,7 +74,7 @@ def build_gateway() -> Gateway:
         health=Health(lambda change: counters.breaker_moved(change.target.partition("/")[0], change.state)),
         counters=counters,
         requests=RequestLog(enabled=settings.REQUEST_LOG),
-        shadow_payer=Payer(settings.SHADOW_TEAM, settings.SHADOW_COST_CENTRE),
+        shadow_payer=replace(SHADOW, team=settings.SHADOW_TEAM, cost_centre=settings.SHADOW_COST_CENTRE),
         tag_names=frozenset(settings.TAGS),
         origin=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}",
         guesses=Guesses(settings.WRONG_KEYS),
@@ -80,7 +82,7 @@ def build_gateway() -> Gateway:
     )
     # Stages come from settings alone: whoever may edit the database may not name code (reliability SR-10).
     stages = [ExactCache(gateway), *(import_string(path)() for path in settings.STAGES)]
-    gateway.chain = chained(stages, gateway.dispatch)
+    gateway.chain = chained(stages, partial(dispatch, gateway))
     return gateway
 
 

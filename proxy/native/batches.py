@@ -8,18 +8,16 @@ again, in whichever process, writes the same id, and the ledger keeps the first.
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accounts.ledger.entry import Attempt
 from accounts.prices import Usage
 from accounts.rates import BATCH, BATCH_SUM
 from proxy import settle
 from proxy.call import Call
+from proxy.gateway import Gateway
 from proxy.native.usage import reported
 from routing.snapshot import Provider
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
 
 OVER = frozenset({"completed", "expired", "cancelled"})
 REMEMBERED = 4096
@@ -41,7 +39,7 @@ class Share:
     begun: float = 0.0
 
 
-def bill(gateway: "Gateway", call: Call, provider: Provider, shares: Iterable[Share]) -> None:
+def bill(gateway: Gateway, call: Call, provider: Provider, shares: Iterable[Share]) -> None:
     """Record what is not known yet. Raises Unavailable."""
     for share in shares:
         told = f"{provider.name} {share.key}".encode("utf-8", "replace")
@@ -68,7 +66,7 @@ def summed(body: Any) -> Iterator[Share]:
             yield Share(id, id, model, usage, begun=float(begun) if type(begun) is int else 0.0)
 
 
-def _settle(gateway: "Gateway", call: Call, provider: Provider, share: Share, id: str) -> None:
+def _settle(gateway: Gateway, call: Call, provider: Provider, share: Share, id: str) -> None:
     name = share.batch.encode("ascii", "replace").decode()[:128]
     made = gateway.receive(call.grant, surface="batch", request_id=id, client_request_id=name, size=0)
     for usage, tier in ((share.usage, BATCH_SUM), (share.long, BATCH)):
@@ -80,7 +78,7 @@ def _settle(gateway: "Gateway", call: Call, provider: Provider, share: Share, id
     settle.close(gateway, made, status="settled", http_status=200)
 
 
-def _attempt(gateway: "Gateway", provider: Provider, share: Share, *, number: int) -> Attempt:
+def _attempt(gateway: Gateway, provider: Provider, share: Share, *, number: int) -> Attempt:
     model, now = share.model[:200], gateway.clock()
     return Attempt(
         number=number,

@@ -1,19 +1,12 @@
-"""A stream that passes piece by piece as it came, whatever it holds, and is settled before its last piece leaves."""
+"""A stream that passes piece by piece as it came, whatever it holds."""
 
-import asyncio
-import logging
 from collections.abc import Callable
 
 from accounts.prices import Usage
-from proxy import settle, sse
-from proxy.call import STOPPING
-from proxy.delivery import Delivery
+from proxy import sse
 from proxy.dialects.base import Watcher
 from proxy.errors import GatewayError, StreamCut, UpstreamError
-from proxy.native import metering
 from proxy.stream import ProviderStream, Source
-
-log = logging.getLogger("qlite.native")
 
 
 class BrokenOff(ConnectionError):
@@ -123,72 +116,3 @@ class Flow(ProviderStream):
         if watcher.error is None and not watcher.complete():
             raise StreamCut("The provider ended the stream before the answer was complete.")
         return b""
-
-
-class FlowDelivery(Delivery):
-    """A Flow on its way to the caller. What follows the end that the provider announced still goes on."""
-
-    _relay: Flow
-    _settled = False
-
-    async def next(self) -> bytes:
-        if self._settled and not self.over:
-            return await self._rest()
-        return await super().next()
-
-    async def _rest(self) -> bytes:
-        relay = self._relay
-        try:
-            rest = await relay._body.next() if not relay.drained else b""
-        except asyncio.CancelledError as cancelled:
-            self.close()
-            if cancelled.args == (STOPPING,):
-                return b""
-            raise
-        except Exception:
-            rest = b""  # everything was said and paid for
-        if not rest:
-            self.close()
-        return rest
-
-    async def _end(self) -> bytes:
-        """Settle with what the provider reported, or what there is to say without."""
-        error = self._relay.reported
-        status, code = ("interrupted", error.code or "upstream_error") if error else ("settled", "")
-        await asyncio.shield(self._gateway.spawn(self._estimated(status=status, error=code)))
-        self._settled = True
-        await settle.written(self._gateway)
-        self._tell_complete()
-        return self._relay.closing("", wants_usage=False) or await self._rest()
-
-    async def _metered(self) -> metering.Metered:
-        return await metering.of_stream(self._call, self._attempt, self._relay)
-
-    def close(self) -> None:
-        """The caller has gone, or is done."""
-        if self.over:
-            return
-        self.over = True
-        if self._relay.owed and not self._settled:
-            self._gateway.spawn(self._read_on())
-            return
-        self._relay.close()
-        if self._settled:
-            return
-        self._tell_failure()
-        if self._relay.usage is not None:  # everything was said, only the farewell was not heard
-            self._gateway.spawn(self._estimated(client_gone=True))
-        else:
-            self._gateway.spawn(self._estimated(status="interrupted", error="client_disconnected", client_gone=True))
-
-    async def _read_on(self) -> None:
-        """Read the rest, which nobody listens to any more."""
-        try:
-            while await self._relay.next():
-                pass
-        except GatewayError as error:
-            log.warning("request %s: %s", self._call.entry.id, error.message)
-        finally:
-            self._relay.close()
-        self._tell_failure()
-        await self._estimated(status="interrupted", error="client_disconnected", client_gone=True)

@@ -1,23 +1,21 @@
 """What a call that passed is charged with: what the provider reported, or a count, or honestly nothing."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accounts.ledger.entry import Attempt
 from accounts.prices import Usage
 from proxy import tokens
+from proxy.call import Call
 from proxy.native import usage as found
+from proxy.native.flow import Flow
 from proxy.native.operations import OTHER, Operation
 from proxy.settle import HARMLESS
-
-if TYPE_CHECKING:
-    from proxy.call import Call
-    from proxy.native.flow import Flow
 
 Metered = tuple[Usage | None, str]  # and where it comes from: provider, estimated or none
 
 
-async def of_answer(call: "Call", attempt: Attempt, operation: Operation, raw: bytes, body: Any) -> Metered:
+async def of_answer(call: Call, attempt: Attempt, operation: Operation, raw: bytes, body: Any) -> Metered:
     """Return the usage of a whole answer; `body` is `raw` parsed, None where it is no JSON."""
     if call.passing is not None and call.passing.method in HARMLESS:
         return None, "none"  # what it shows was counted when it was made
@@ -46,7 +44,7 @@ def _made(operation: Operation, usage: Usage | None, count: int = 1) -> Usage:
     return replace(usage, requests=1)
 
 
-async def of_stream(call: "Call", attempt: Attempt, flow: "Flow") -> Metered:
+async def of_stream(call: Call, attempt: Attempt, flow: Flow) -> Metered:
     """Return the usage of a stream, as far as it came."""
     if call.passing is not None and call.passing.method in HARMLESS:
         return None, "none"
@@ -55,7 +53,7 @@ async def of_stream(call: "Call", attempt: Attempt, flow: "Flow") -> Metered:
 
 
 async def _metered(
-    call: "Call",
+    call: Call,
     attempt: Attempt,
     operation: Operation,
     usage: Usage | None,
@@ -83,5 +81,5 @@ async def _metered(
     return None, "none"
 
 
-async def _counted(call: "Call", attempt: Attempt, kept: list[bytes], scale: float) -> Usage:
+async def _counted(call: Call, attempt: Attempt, kept: list[bytes], scale: float) -> Usage:
     return await tokens.estimate_later(call.asked.body, attempt.model, kept, call.entry.prompt_bytes, scale=scale)

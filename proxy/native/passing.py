@@ -1,7 +1,7 @@
 """A call that passes as it is: what is read of it, who may serve it, and the request that goes out."""
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accounts.keys import Grant, may_use
 from proxy import body as bodies
@@ -10,7 +10,7 @@ from proxy.chat import refuse_forbidden
 from proxy.dialects import checks
 from proxy.dialects.base import Asked
 from proxy.errors import BadRequest, ModelNotFound, NotAllowed, NotFound
-from proxy.native import address, form, send
+from proxy.native import address, form
 from proxy.native.form import Field
 from proxy.native.operations import NAMELESS, OPENAI, Operation
 from proxy.native.shapes import Shape
@@ -18,10 +18,6 @@ from proxy.providers import azure
 from proxy.providers.anthropic import VERSION
 from proxy.providers.base import Outgoing
 from routing.snapshot import Match, Provider, Route, Snapshot, Target
-
-if TYPE_CHECKING:
-    from proxy.call import Call, Reply
-    from proxy.gateway import Gateway
 
 
 @dataclass(slots=True)
@@ -48,22 +44,17 @@ class Passing:
     _place: Field | None = None  # of the model in a form
     _told: Json = field(default_factory=dict)  # of a form: how many are asked for
 
-    def admit(self, call: "Call", raw: bytes, snapshot: Snapshot) -> None:
-        """Read what is asked and find who may serve it. Raises BadRequest, ModelNotFound, NotAllowed or NotFound."""
+    def parse(self, raw: bytes) -> Asked:
+        """Return what is asked, with "" for a model where none is named. Raises BadRequest."""
         self._raw = raw
         address.check_path(self.path)
         model, stream = self._read(raw)
-        call.asked = Asked(raw, self._body or self._told, model, stream, operation="pass")
-        call.entry.stream = stream
-        call.entry.model_asked = (model or f"{self.method} {self.path}")[:200]
-        if not (self._body and self.operation.known):
-            call.entry.prompt_bytes = 0  # what was sent says nothing about tokens
-        call.match = self._match(call.grant, snapshot, model)
-        call.entry.route = call.match.route.name
+        return Asked(raw, self._body or self._told, model, stream, operation="pass")
 
-    async def attempt(self, gateway: "Gateway", call: "Call", target: Target) -> "Reply":
-        """Send to `target`. Raises UpstreamError where there is no answer to hand on."""
-        return await send.attempt(gateway, call, self, target)
+    @property
+    def counts(self) -> bool:
+        """Whether the size of what is asked says something about its tokens."""
+        return bool(self._body) and self.operation.known
 
     def outgoing(self, target: Target) -> Outgoing:
         """Return the request for `target`: the caller's bytes, with another model only where the route says so."""
@@ -130,7 +121,8 @@ class Passing:
         given = self._body.get("model")
         return with_value(raw, self._body, "model", model) if isinstance(given, str) and given != model else raw
 
-    def _match(self, grant: Grant, snapshot: Snapshot, model: str) -> Match:
+    def match(self, grant: Grant, snapshot: Snapshot, model: str) -> Match:
+        """Return where the call may go. Raises BadRequest, ModelNotFound, NotAllowed or NotFound."""
         if grant.models and not (model and self.operation.known):
             raise NotAllowed("This key is for certain models, and this call names none that could be checked.")
         if not model:

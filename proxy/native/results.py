@@ -6,7 +6,7 @@ batches. Of OpenAI's the batch itself tells the sum.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
@@ -14,13 +14,11 @@ from accounts.prices import UNITS, Usage
 from accounts.rates import BATCH, STANDARD
 from proxy.call import Call
 from proxy.errors import StreamCut
+from proxy.gateway import Gateway
 from proxy.native import batches
 from proxy.native.batches import Share
 from proxy.native.usage import reported
 from routing.snapshot import Provider
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
 
 LONGEST_LINE = 8 * 1024 * 1024  # bytes; a longer one cannot be read, and is passed on all the same
 # Where answers are found, by kind: their path, with the batch's name, or that of the file that holds them.
@@ -93,7 +91,7 @@ class Lines:
             self._sums.add(item)
 
 
-def lines(gateway: "Gateway", call: Call, provider: Provider, path: str) -> Lines | None:
+def lines(gateway: Gateway, call: Call, provider: Provider, path: str) -> Lines | None:
     """Return who reads the answer to a GET on `path`, None where it is no file of a batch's answers."""
     pattern = _PATHS.get(provider.kind)
     found = pattern.fullmatch(path) if pattern is not None else None
@@ -104,7 +102,7 @@ def lines(gateway: "Gateway", call: Call, provider: Provider, path: str) -> Line
     return Lines(sums, lambda sums: batches.bill(gateway, call, provider, sums.shares(batch)))
 
 
-def bill(gateway: "Gateway", call: Call, provider: Provider, path: str, raw: bytes, body: Any) -> None:
+def bill(gateway: Gateway, call: Call, provider: Provider, path: str, raw: bytes, body: Any) -> None:
     """Bill the batches that the whole answer to a GET shows to be over; `body` is `raw` parsed. Raises Unavailable."""
     if (found := lines(gateway, call, provider, path)) is not None:
         found.feed(b"", raw)
@@ -130,7 +128,7 @@ def relative(provider: Provider, raw: bytes, body: Any) -> bytes:
     return raw
 
 
-def _bill_inline(gateway: "Gateway", call: Call, provider: Provider, body: Any) -> None:
+def _bill_inline(gateway: Gateway, call: Call, provider: Provider, body: Any) -> None:
     """Bill Gemini's batches, one or a list of them, that hold their own answers."""
     listed = body.get("operations") if isinstance(body, dict) and "operations" in body else [body]
     for each in listed if isinstance(listed, list) else ():
@@ -164,7 +162,7 @@ def _item(line: Any) -> Item | None:
     return None
 
 
-def _step(gateway: "Gateway", provider: Provider, model: str) -> float:
+def _step(gateway: Gateway, provider: Provider, model: str) -> float:
     price = gateway.book.find(provider.name, provider.kind, model, gateway.clock())
     if price is None:
         return float("inf")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import orjson
@@ -13,18 +13,17 @@ from proxy import forward, settle
 from proxy.call import Call, Reply
 from proxy.dialects.base import Watcher
 from proxy.errors import UpstreamError
+from proxy.gateway import Gateway
 from proxy.native import metering, results
 from proxy.native.array import ArrayWatcher
-from proxy.native.flow import Flow, FlowDelivery
+from proxy.native.delivery import FlowDelivery
+from proxy.native.flow import Flow
 from proxy.native.operations import NAMELESS
+from proxy.native.passing import Passing
 from proxy.native.usage import Gleaner
 from proxy.providers import ADAPTERS
 from proxy.upstream import without_private
 from routing.snapshot import Target
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
-    from proxy.native.passing import Passing
 
 # Of a provider's headers only what clients act on. Its id of the request comes under another name than ours.
 RELAYED = frozenset((b"content-type", b"content-disposition", b"request-id", b"retry-after", b"retry-after-ms"))
@@ -42,8 +41,10 @@ class PassedReply(Reply):
     error: UpstreamError | None = None
 
 
-async def attempt(gateway: "Gateway", call: Call, passing: "Passing", target: Target) -> Reply:
-    """Send to `target`. Raises UpstreamError where there is no answer to hand on."""
+async def attempt(gateway: Gateway, call: Call, target: Target) -> Reply:
+    """Send what passes to `target`. Raises UpstreamError where there is no answer to hand on."""
+    passing = call.passing
+    assert passing is not None  # noqa: S101  for the type checker: nobody else comes here
     out = passing.outgoing(target)
     if call.authorization:
         out = replace(out, headers=(*out.headers, *forward.header(call, target.provider)))
@@ -62,7 +63,7 @@ async def attempt(gateway: "Gateway", call: Call, passing: "Passing", target: Ta
 
 
 async def _refused(
-    gateway: "Gateway", call: Call, passing: "Passing", opened: Attempt, target: Target, response: httpx.Response
+    gateway: Gateway, call: Call, passing: Passing, opened: Attempt, target: Target, response: httpx.Response
 ) -> Reply:
     """Hand on an error of the provider's as it is, unless it is our trouble: credential, redirect, a route's target."""
     status, provider = response.status_code, target.provider
@@ -82,7 +83,7 @@ async def _refused(
 
 
 async def _answered(
-    gateway: "Gateway", call: Call, passing: "Passing", opened: Attempt, target: Target, response: httpx.Response
+    gateway: Gateway, call: Call, passing: Passing, opened: Attempt, target: Target, response: httpx.Response
 ) -> Reply:
     headers, operation = response.headers, passing.operation
     if headers.get("content-encoding", "identity") != "identity":
@@ -111,9 +112,7 @@ async def _answered(
     return reply
 
 
-def _flow(
-    gateway: "Gateway", call: Call, passing: "Passing", target: Target, response: httpx.Response, kind: str
-) -> Flow:
+def _flow(gateway: Gateway, call: Call, passing: Passing, target: Target, response: httpx.Response, kind: str) -> Flow:
     operation = passing.operation
     events = kind == "text/event-stream"
     watcher: Watcher | None = ArrayWatcher() if operation.stream and kind.endswith("json") else None
@@ -136,7 +135,7 @@ def _is_text(kind: str, headers: httpx.Headers) -> bool:
     return kind.endswith("json") or not kind or headers.get("content-length") == "0" or kind == "text/plain"
 
 
-async def _whole(gateway: "Gateway", response: httpx.Response, target: Target) -> bytes:
+async def _whole(gateway: Gateway, response: httpx.Response, target: Target) -> bytes:
     try:
         async with asyncio.timeout(gateway.upstream.timeouts(target).total):
             return await gateway.upstream.read(response, target.provider)

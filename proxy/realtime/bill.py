@@ -4,17 +4,13 @@ The session's model has one attempt. A model that transcribes what is heard has 
 own; the session's stays the last, since the record is named by it.
 """
 
-from typing import TYPE_CHECKING
-
 from accounts.ledger.entry import Attempt
 from accounts.prices import Usage
 from proxy import admission, settle
 from proxy.call import Call
+from proxy.gateway import Gateway
 from proxy.realtime.meter import Meter, plus
 from routing.snapshot import Target
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
 
 SWITCHING = 101
 NAMELESS = "(transcription)"  # no session event has said which model transcribes
@@ -23,7 +19,7 @@ NAMELESS = "(transcription)"  # no session event has said which model transcribe
 class Bill:
     """One session's entry, which is open."""
 
-    def __init__(self, gateway: "Gateway", call: Call, attempt: Attempt, target: Target) -> None:
+    def __init__(self, gateway: Gateway, call: Call, attempt: Attempt, target: Target) -> None:
         self._gateway, self._call, self._attempt, self._target = gateway, call, attempt, target
         self._transcribing: dict[str, Attempt] = {}
         self._spent = 0  # nano-USD, up to the last response

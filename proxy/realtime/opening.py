@@ -1,7 +1,6 @@
 """A session on its way to a provider: which targets can speak Realtime, and the handshake with one of them."""
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from accounts.ledger.entry import Attempt
 from proxy import forward, settle
@@ -9,16 +8,14 @@ from proxy.call import Call, Reply
 from proxy.dialects import checks
 from proxy.dialects.base import Asked
 from proxy.errors import UpstreamError
+from proxy.gateway import Gateway
 from proxy.native.operations import Operation
 from proxy.native.passing import Passing
 from proxy.providers import ADAPTERS
 from proxy.realtime import handshake
 from proxy.transport import Wire
 from proxy.upstream import without_private
-from routing.snapshot import Snapshot, Target
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
+from routing.snapshot import Target
 
 KINDS = frozenset({"openai", "azure-openai", "openai-compatible"})
 REALTIME = Operation("realtime")
@@ -39,17 +36,13 @@ class Opening(Passing):
 
     protocols: tuple[str, ...] = ()
 
-    def admit(self, call: Call, raw: bytes, snapshot: Snapshot) -> None:
-        """Find who may serve the model. Raises BadRequest or ModelNotFound."""
-        model = self.default_model
-        if not model:
+    def parse(self, raw: bytes) -> Asked:
+        """Return that a session with the model is asked for. Raises BadRequest."""
+        if not self.default_model:
             raise checks.missing("model")
-        call.asked = Asked(raw, {}, model, stream=True, operation="pass")
-        call.entry.stream, call.entry.model_asked, call.entry.prompt_bytes = True, model[:200], 0
-        call.match = self._match(call.grant, snapshot, model)
-        call.entry.route = call.match.route.name
+        return Asked(raw, {}, self.default_model, stream=True, operation="pass")
 
-    async def attempt(self, gateway: "Gateway", call: Call, target: Target) -> Reply:
+    async def attempt(self, gateway: Gateway, call: Call, target: Target) -> Reply:
         """Open a session at `target`. Raises UpstreamError, and then another may be tried: nothing was billed."""
         out = handshake.outgoing(target, self.query, self.headers)
         if call.authorization:

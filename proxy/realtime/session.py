@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import orjson
 from aiohttp import WebSocketError, WSMsgType
@@ -18,11 +18,9 @@ from accounts.ledger.journal import JournalUnavailable
 from proxy import settle
 from proxy.call import STOPPING, Call
 from proxy.errors import GatewayError, StreamCut, Unavailable
+from proxy.gateway import Gateway
 from proxy.realtime.bill import Bill
 from proxy.realtime.opening import Opened
-
-if TYPE_CHECKING:
-    from proxy.gateway import Gateway
 
 log = logging.getLogger("qlite.realtime")
 
@@ -59,7 +57,7 @@ class Session:
     """A session that a provider has taken. `check` raises GatewayError as soon as it may not go on."""
 
     def __init__(
-        self, gateway: "Gateway", call: Call, opened: Opened, client: Client, *, check: Callable[[], None], idle: float
+        self, gateway: Gateway, call: Call, opened: Opened, client: Client, *, check: Callable[[], None], idle: float
     ) -> None:
         self._gateway, self._client, self._check, self._idle = gateway, client, check, idle
         self._wire, self._provider = opened.wire, opened.at.provider.name

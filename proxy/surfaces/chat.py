@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from proxy import serving
 from proxy.call import Call
 from proxy.dialects.base import Dialect
 from proxy.surfaces.access import grant_of, own_authorization, require_json
@@ -46,7 +47,7 @@ async def ask(
     if gateway.snapshot.forwards and (own := own_authorization(request.raw_headers)):
         call.authorization = own
         call.reads_cache = call.writes_cache = False  # the provider decides who may read what it says
-    reply = await gateway.serve(call, body, lambda: require_json(request), **url)
+    reply = await serving.serve(gateway, call, body, lambda: require_json(request), **url)
     return replied(request, reply)
 
 

@@ -2,10 +2,11 @@
 
 import re
 
+from proxy import serving
 from proxy.call import Reply
 from proxy.delivery import cost_text
 from proxy.errors import BadRequest, NotFound, UnsupportedMedia
-from proxy.native import operations
+from proxy.native import operations, send
 from proxy.native.address import without_keys
 from proxy.native.passing import Passing, allowed
 from proxy.native.send import PassedReply
@@ -75,7 +76,7 @@ async def _pass(request: GatewayRequest, surface: str, passing: Passing, *, key_
         grant, surface=surface, request_id=request.id, client_request_id=request.client_id, size=len(body)
     )
     call.dialect = passing.operation.dialect or passing.shape.dialect
-    call.passing = passing
+    call.passing, call.ask = passing, send.attempt
     call.headers = request.raw_headers
     if gateway.snapshot.forwards:
         call.authorization = own_authorization(request.raw_headers)
@@ -86,7 +87,7 @@ async def _pass(request: GatewayRequest, surface: str, passing: Passing, *, key_
     if not _TRACE.fullmatch(headers.get(b"traceparent", b"")):
         headers = {name: value for name, value in headers.items() if name != b"traceparent"}
     passing.headers = allowed(headers)
-    return passed(request, await gateway.serve(call, body, lambda: _check(request)))
+    return passed(request, await serving.serve(gateway, call, body, lambda: _check(request)))
 
 
 def _check(request: GatewayRequest) -> None:

@@ -15,6 +15,7 @@ from channels.exceptions import StopConsumer  # type: ignore[import-untyped]
 from django.conf import settings
 
 from accounts.keys import KeyRejected, admit, may_use
+from proxy import serving
 from proxy.dialects.openai_chat import OpenAIChat
 from proxy.errors import BadRequest, GatewayError, ModelNotFound, NotAllowed, NotAuthenticated, NotFound
 from proxy.gateway import Gateway
@@ -128,7 +129,7 @@ async def _opened(request: GatewayRequest, gateway: Gateway) -> tuple[Opened, Ca
     call.dialect, call.tags_said = DIALECT, request.header(b"x-qlite-tags")
     if gateway.snapshot.forwards:
         call.authorization = own_authorization(request.raw_headers)
-    call.passing = Opening(
+    call.passing = opening = Opening(
         kinds=KINDS,
         operation=REALTIME,
         method="WEBSOCKET",
@@ -139,7 +140,8 @@ async def _opened(request: GatewayRequest, gateway: Gateway) -> tuple[Opened, Ca
         default_model=model,
         protocols=handshake.public(offered),
     )
-    reply = await gateway.serve(call, b"")
+    call.ask = opening.attempt
+    reply = await serving.serve(gateway, call, b"")
     assert isinstance(reply, Opened)  # noqa: S101  for the type checker: `Opening` makes no other
     return reply, _checker(gateway, key_of(request.raw_headers, forwards=gateway.snapshot.forwards), model)
 

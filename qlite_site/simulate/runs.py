@@ -15,7 +15,7 @@ from accounts.models import RequestRecord
 from accounts.prices import UNITS, Usage
 from proxy import features
 from proxy.features import BYTES_A_TOKEN
-from proxy.shadow import LABEL
+from proxy.gateway import SHADOW
 from qlite_site.models import Replay
 from qlite_site.simulate import tables
 from qlite_site.simulate.replay import Recorded, Tally, replay
@@ -107,7 +107,7 @@ def _note(run: Replay, tally: Tally, **more: Any) -> bool:
 def pieces(run: Replay) -> Iterator[list[Recorded]]:
     """Yield the newest requests of the window, newest first, a few at a time. Ids are in the order of time."""
     asked = RequestRecord.objects.filter(at__gte=run.since, pk__gte=lowest(run.since.timestamp()))
-    rows = asked.exclude(key_id="", key_label=LABEL).order_by("-pk").values(*FIELDS)  # nobody asked for a copy
+    rows = asked.exclude(key_id="", key_label=SHADOW.label).order_by("-pk").values(*FIELDS)  # nobody asked for a copy
     left, below = run.size, lowest(run.until.timestamp())
     while left > 0 and (found := list(rows.filter(pk__lt=below)[: min(PIECE, left)])):
         yield [_recorded(row) for row in found]

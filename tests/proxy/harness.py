@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from accounts.keys import Grant
 from accounts.ledger.entry import Entry, from_json
 from accounts.ledger.journal import Journal
 from accounts.prices import Book, Price
+from proxy import serving
 from proxy.cache import Cache
 from proxy.call import Reply
 from proxy.counters import Counters
@@ -64,7 +66,7 @@ class Bench:
 
     async def ask(self, body: dict[str, Any] | bytes, **options: Any) -> Reply:
         raw = body if isinstance(body, bytes) else orjson.dumps(body)
-        return await self.gateway.serve(self.receive(size=len(raw), **options), raw)
+        return await serving.serve(self.gateway, self.receive(size=len(raw), **options), raw)
 
     async def stream(self, body: dict[str, Any], **options: Any) -> bytes:
         reply = await self.ask(body | {"stream": True}, **options)
@@ -119,7 +121,7 @@ async def bench(
         requests=RequestLog(),
         draw=lambda: 0.0,
     )
-    gateway.chain = chained([ExactCache(gateway), *stages], gateway.dispatch)
+    gateway.chain = chained([ExactCache(gateway), *stages], partial(serving.dispatch, gateway))
     try:
         made = Bench(gateway)
         yield made

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from proxy import serving
 from proxy.dialects.base import Dialect
 from proxy.dialects.callers_words import WORDS, said
 from proxy.dialects.completions import Completions
@@ -42,7 +43,7 @@ async def asked(folder: Path, surface: str, body: dict[str, Any], kind: str = "a
         provider = Scripted(parts=[orjson.dumps(ANSWER | {"candidates": [{"finishReason": "STOP"}]})])
         gw.gateway.upstream = Upstream(TIMEOUTS, max_response_bytes=10**6, transports={kind: provider})
         try:
-            return await gw.gateway.serve(gw.receive(size=len(raw), dialect=DIALECTS[surface]), raw, **url)
+            return await serving.serve(gw.gateway, gw.receive(size=len(raw), dialect=DIALECTS[surface]), raw, **url)
         except GatewayError as error:
             return error
 

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from proxy import serving
 from proxy.dialects.base import Dialect
 from proxy.dialects.gemini import GeminiCaller
 from proxy.dialects.messages import Messages
@@ -106,7 +107,7 @@ async def failed(folder: Path, surface: str, kind: str, status: int, body: Any, 
     async with bench(folder, [route("m", (place, "up"))]) as gw:
         gw.gateway.upstream = Upstream(TIMEOUTS, max_response_bytes=10**6, transports={kind: provider})
         with pytest.raises(GatewayError) as caught:
-            await gw.gateway.serve(gw.receive(size=len(raw), dialect=dialect), raw, **url)
+            await serving.serve(gw.gateway, gw.receive(size=len(raw), dialect=dialect), raw, **url)
         assert (await gw.row()).status == "failed"
         return caught.value
 

@@ -15,7 +15,7 @@ from proxy.dialects.base import Asked
 from proxy.errors import ModelUnpriced
 from proxy.native import operations
 from proxy.native.passing import Passing
-from routing.snapshot import Match, Provider, Route, Target, build
+from routing.snapshot import Match, Provider, Route, Target
 from tests.proxy.harness import GRANT
 
 IN, OUT = 1_000, 2_000  # nano-USD a token
@@ -170,7 +170,7 @@ def test_the_pictures_that_a_form_asks_for_are_counted() -> None:
         content_type="multipart/form-data; boundary=x",
     )
     made = call({"model": "m"}, target(), passing=form)
-    form.admit(made, f"{fields}--x--\r\n".encode(), build(1, [Route("m", (target(),))], []))
+    made.asked = form.parse(f"{fields}--x--\r\n".encode())
     price = Price(1, "", "", "m", 0.0, {"requests": 40_000_000 * 10**6})
     assert estimate.most(Book((price,)), made, made.match.targets, NOW)[1] == 160_000_000
 

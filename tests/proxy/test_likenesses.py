@@ -10,7 +10,7 @@ import pytest
 
 from accounts.prices import Usage
 from loadtest.mockserver import Answer, MockServer
-from proxy import sse
+from proxy import serving, sse
 from proxy.dialects.base import Dialect
 from proxy.dialects.gemini import GeminiCaller
 from proxy.dialects.messages import Messages
@@ -49,7 +49,7 @@ async def asked(folder: Path, surface: str, answer: Answer, *, stream: bool) -> 
     raw = orjson.dumps(body if url else body | {"stream": stream})
     async with MockServer() as mock, bench(folder, [route("m", (provider(mock.base_url), "up"))]) as gw:
         mock.script("up", answer)
-        reply = await gw.gateway.serve(gw.receive(size=len(raw), dialect=dialect), raw, **url)
+        reply = await serving.serve(gw.gateway, gw.receive(size=len(raw), dialect=dialect), raw, **url)
         if reply.stream is None:
             return orjson.loads(reply.body)
         events = [sse.data_of(event) for event in sse.events(await read(reply))]
@@ -64,7 +64,7 @@ async def test_a_length_has_the_name_that_the_server_knows(tmp_path: Path, kind:
         MockServer() as mock,
         bench(tmp_path, [route("m", (replace(provider(mock.base_url), kind=kind), "up"))]) as gw,
     ):
-        await gw.gateway.serve(gw.receive(size=len(raw), dialect=dialect), raw)
+        await serving.serve(gw.gateway, gw.receive(size=len(raw), dialect=dialect), raw)
         lengths = {key: value for key, value in mock.hits[0].json.items() if key.startswith("max_")}
     assert lengths == {name: 9}
 
@@ -168,7 +168,7 @@ async def test_a_server_that_is_not_openai_is_told_of_no_developers(tmp_path: Pa
     async with MockServer() as mock, bench(tmp_path, [route("m", (provider(mock.base_url), "up"))]) as gw:
         mock.script("*", plain({"content": "x"}))
         raw = orjson.dumps({"model": "m", "input": said})
-        await gw.gateway.serve(gw.receive(size=len(raw), dialect=Responses()), raw)
+        await serving.serve(gw.gateway, gw.receive(size=len(raw), dialect=Responses()), raw)
         await gw.ask({"model": "m", "messages": said})
         assert [hit.json["messages"][0]["role"] for hit in mock.hits] == ["system", "developer"]
 

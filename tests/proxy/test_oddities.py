@@ -7,9 +7,8 @@ import pytest
 
 from loadtest.mockserver import Answer, MockServer
 from proxy import body as bodies
-from proxy.call import STOPPING, Call, Reply
+from proxy.call import STOPPING, Call, Proceed, Reply
 from proxy.errors import BadRequest
-from proxy.pipeline import Proceed
 from routing.health import Health
 from tests.proxy.harness import ASK, bench, provider, read, route
 

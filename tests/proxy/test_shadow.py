@@ -9,7 +9,8 @@ import orjson
 
 from accounts.ledger.entry import Entry
 from loadtest.mockserver import Answer, MockServer
-from proxy.shadow import AT_ONCE, Payer
+from proxy.gateway import SHADOW
+from proxy.shadow import AT_ONCE
 from routing.snapshot import Conditions, Provider, Route, Target
 from tests.proxy.harness import ASK, Bench, bench, provider
 
@@ -30,7 +31,7 @@ async def test_a_copy_is_a_request_of_its_own_that_ops_pay_for(tmp_path: Path) -
     async with MockServer() as mock:
         real, copied = provider(mock.base_url, "real"), provider(mock.base_url, "copied")
         async with bench(tmp_path, [shadowed(real, copied)]) as gw:
-            gw.gateway.shadow_payer = Payer("platform", "CC9")
+            gw.gateway.shadow_payer = replace(SHADOW, team="platform", cost_centre="CC9")
             reply = await gw.ask(ASK)
             assert (reply.target, reply.attempts) == ("real/ok", ["real/ok"])
             (row,), (copy,) = await rows(gw)

@@ -9,7 +9,7 @@ import orjson
 import pytest
 from openai.lib.streaming._deltas import accumulate_delta
 
-from proxy import sse
+from proxy import serving, sse
 from proxy.dialects.base import Asked, Dialect
 from proxy.dialects.gemini import GeminiCaller, signed
 from proxy.dialects.messages import Messages
@@ -156,7 +156,7 @@ async def second_request(folder: Path, surface: str, model: str, *, stream: bool
         async def ask(body: Json) -> Any:
             url: Json = {"model": "m", "stream": stream} if surface == "gemini" else {}
             raw = orjson.dumps(body | ({} if url else {"model": "m", "stream": stream}))
-            reply = await gw.gateway.serve(gw.receive(size=len(raw), dialect=SURFACES[surface]), raw, **url)
+            reply = await serving.serve(gw.gateway, gw.receive(size=len(raw), dialect=SURFACES[surface]), raw, **url)
             if reply.stream is None:
                 return orjson.loads(reply.body)
             data = [sse.data_of(event) for event in sse.events(await read(reply))]

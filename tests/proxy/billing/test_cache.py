@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import orjson
 import pytest
 
 from loadtest.mockserver import Answer
+from proxy import serving
 from proxy.pipeline import ExactCache, chained
 from tests.proxy.billing.surfaces import BILLS, SURFACES, Surface
 from tests.proxy.billing.test_matrix import ask, billing
@@ -29,7 +31,7 @@ async def caching(folder: Path, kind: str) -> AsyncIterator[Passer]:
     async with billing(folder, kind) as gw:
         gateway = gw.bench.gateway
         gateway.cache.default_ttl = 60
-        gateway.chain = chained([ExactCache(gateway)], gateway.dispatch)
+        gateway.chain = chained([ExactCache(gateway)], partial(serving.dispatch, gateway))
         yield gw
 
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from accounts.ledger.entry import Entry
-from proxy import sse
+from proxy import serving, sse
 from proxy.call import Reply
 from proxy.delivery import cost_text
 from proxy.dialects.completions import Completions
@@ -70,7 +70,7 @@ class Table:
             call = gw.receive(size=len(raw), dialect=SURFACES[surface])
             url = {"model": ASKED, "stream": bool(case.given.get("streams"))} if surface == "gemini" else {}
             try:
-                reply = await gw.gateway.serve(call, raw, **url)
+                reply = await serving.serve(gw.gateway, call, raw, **url)
             except GatewayError as error:
                 return b"", error, await gw.row()
             back = await read(reply) if reply.stream is not None else reply.body
