@@ -8,17 +8,20 @@ from typing import Any
 
 from routing.document import DocumentError
 
-# Types that older files use for what is a kind here; others are taken as the name of a kind.
+# Types that older files use for what is a kind here, by their letters alone; others are taken as the name of a kind.
 KIND_OF_TYPE = {
-    "ollama": "openai-compatible",
-    "lmstudio": "openai-compatible",
-    "lm-studio": "openai-compatible",
-    "localai": "openai-compatible",
-    "llamacpp": "openai-compatible",
-    "llama.cpp": "openai-compatible",
-    "vllm": "openai-compatible",
-    "mock": "stub",
+    "azure": "azure-openai",
+    "azureopenai": "azure-openai",
     "echo": "stub",
+    "google": "gemini",
+    "llamacpp": "openai-compatible",
+    "lmstudio": "openai-compatible",
+    "localai": "openai-compatible",
+    "mock": "stub",
+    "ollama": "openai-compatible",
+    "openaicompat": "openai-compatible",
+    "openaicompatible": "openai-compatible",
+    "vllm": "openai-compatible",
 }
 OLLAMA = "http://localhost:11434"  # where it listens if nobody says otherwise
 _MARKS = frozenset({"type", "api_key", "models"})
@@ -53,12 +56,13 @@ def _provider(entry: dict[str, Any]) -> dict[str, Any]:
     unknown = sorted(str(name) for name in entry.keys() - _KNOWN)
     if unknown:
         raise DocumentError(f"provider {entry.get('name')!r} has a field that is not known: {', '.join(unknown)}")
-    named = str(entry.get("type") or entry.get("name") or "").lower().replace("_", "-")
-    provider = {"name": entry.get("name"), "kind": KIND_OF_TYPE.get(named, named)}
+    named = str(entry.get("type") or entry.get("name") or "").lower()
+    letters = re.sub("[^a-z]", "", named)
+    provider = {"name": entry.get("name"), "kind": KIND_OF_TYPE.get(letters, named)}
     for old, new in (("base_url", "base_url"), ("api_key", "credential"), ("enabled", "enabled")):
         if old in entry:
             provider[new] = entry[old]
-    if named == "ollama":
+    if letters == "ollama":
         provider |= {"base_url": _of_ollama(str(entry.get("base_url") or OLLAMA)), "free": True}
     return provider
 

@@ -48,6 +48,23 @@ def test_it_reads_providers_and_their_credentials() -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "kind"),
+    [
+        ("llama_cpp", "openai-compatible"),
+        ("LM Studio", "openai-compatible"),
+        ("openai_compatible", "openai-compatible"),
+        ("azure_openai", "azure-openai"),
+        ("google", "gemini"),
+        ("Groq", "groq"),
+    ],
+)
+def test_it_knows_a_type_however_it_is_spelt(named: str, kind: str) -> None:
+    text = f"providers: [{{name: one, type: {named}, base_url: 'https://llm.example.com', models: [m]}}]"
+    (provider,) = read(text).document["providers"]
+    assert provider["kind"] == kind
+
+
+@pytest.mark.parametrize(
     ("given", "called"),
     [
         ("", "http://localhost:11434/v1"),
