@@ -15,8 +15,8 @@ TOOLS, IMAGES, JSON_SCHEMA = 1, 2, 4  # as they stand on records, together
 BYTES_A_TOKEN = 4  # a rough mean over English, code and JSON
 DEEPEST = 6  # levels below a message at which an image can stand
 # What a part with an image is called: OpenAI's chat, its Responses, Anthropic's messages; Gemini's has no type.
-IMAGE_TYPES = frozenset({"image_url", "input_image", "image"})
-TEXT_TYPES = frozenset({"text", "input_text", "output_text"})
+IMAGE_TYPES = ("image_url", "input_image", "image")  # tuples, since a type may be anything, also what has no hash
+TEXT_TYPES = ("text", "input_text", "output_text")
 INLINE = ("inlineData", "inline_data", "fileData", "file_data")
 SESSION_LENGTH = 256  # characters of a session's name that count
 

@@ -59,7 +59,7 @@ def _texts(message: dict[str, Any]) -> tuple[list[str], int]:
     for part in content if isinstance(content, list) else []:
         if isinstance(part, dict) and isinstance(part.get("text"), str):
             texts.append(part["text"])
-        elif isinstance(part, dict) and part.get("type") in {"image_url", "image"}:
+        elif isinstance(part, dict) and part.get("type") in ("image_url", "image"):
             images += 1
     texts += [orjson.dumps(call).decode() for call in _list(message.get("tool_calls"))]
     return texts, images

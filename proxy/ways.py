@@ -188,7 +188,10 @@ def choose(call: Call, target: Target) -> Way:
     if call.asked.operation == "embeddings" and kind == "gemini":
         return EMBEDDED
     error = UpstreamError(
-        f"{target.provider.name} cannot serve {call.asked.operation.replace('_', ' ')}.", status=400, code="unsupported"
+        f"{target.provider.name} cannot serve {call.asked.operation.replace('_', ' ')}.",
+        status=400,
+        code="unsupported",
+        param="model",
     )
     error.sent, error.origin = False, "gateway"
     raise error

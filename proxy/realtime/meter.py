@@ -84,7 +84,7 @@ class Meter:
         self._done.add(id)
         usage = usage_of(_dict(response.get("usage")))
         if usage is None:
-            self._doubtful = self._doubtful or response.get("status") not in {"failed", "cancelled"}
+            self._doubtful = self._doubtful or response.get("status") not in ("failed", "cancelled")
             return False
         self.usage, self._last = plus(self.usage, usage), usage
         if not self._doubtful:

@@ -51,6 +51,13 @@ def test_it_finds_a_key_however_it_is_spelled(raw: bytes, changed: bytes) -> Non
     assert bodies.with_value(raw, bodies.parse(raw), "model", "up") == changed
 
 
+async def test_parts_of_an_odd_type_do_not_keep_an_answer_from_being_estimated(tmp_path: Path) -> None:
+    async with MockServer() as mock, bench(tmp_path, [route("m", (provider(mock.base_url), "usage-none"))]) as gw:
+        content = [{"type": ["image"]}, {"type": {}, "text": "Hello"}]
+        await gw.ask({"model": "m", "messages": [{"role": "user", "content": content}]})
+        assert (await gw.row()).usage_source == "estimated"
+
+
 async def test_a_bug_of_ours_leaves_no_row_open(tmp_path: Path) -> None:
     async with MockServer() as mock:
         routes = [route("m", (provider(mock.base_url), "ok"))]

@@ -72,7 +72,7 @@ class Toolbox:
 
     def _named(self, choice: Json, path: str) -> Json:
         kind = choice.get("type")
-        if kind not in {"function", "custom"}:
+        if kind not in ("function", "custom"):  # a tuple, since it may be anything, also what has no hash
             raise checks.unsupported(f"{path}.type", f"'{path}' names a built-in tool, which {_ELSEWHERE}")
         name = checks.required(choice, "name", str, path=f"{path}.")
         space = checks.optional(choice, "namespace", str, path=f"{path}.")

@@ -141,6 +141,13 @@ def test_a_failed_response_without_usage_used_nothing() -> None:
     assert meter.guess() is None and meter.usage is None
 
 
+def test_a_status_that_is_none_of_the_known_ones_may_be_anything() -> None:
+    meter = Meter()
+    meter.received(created("a"))
+    meter.received(orjson.dumps({"type": "response.done", "response": {"id": "a", "status": [[]]}}).decode())
+    assert meter.guess() is not None
+
+
 @pytest.mark.parametrize(
     "session",
     [
