@@ -11,13 +11,22 @@ from proxy.stream import ProviderStream, Source
 
 
 class Passage(ProviderStream):
-    """The event that ends the stream is held back until the cost is known; everything before passes as it comes."""
+    """The event that ends the stream is held back until the cost is known; everything before passes as it comes.
+
+    `opening`: names of events that say nothing of the answer yet. They wait for the first one that does.
+    """
 
     def __init__(
-        self, body: Source, watcher: Watcher, encoder: StreamEncoder, *, deadline: float = float("inf")
+        self,
+        body: Source,
+        watcher: Watcher,
+        encoder: StreamEncoder,
+        *,
+        opening: frozenset[bytes] = frozenset(),
+        deadline: float = float("inf"),
     ) -> None:
         super().__init__(body, deadline=deadline)
-        self._watcher, self._encoder = watcher, encoder
+        self._watcher, self._encoder, self._opening = watcher, encoder, opening
         self._last = b""
 
     @property
@@ -34,6 +43,12 @@ class Passage(ProviderStream):
 
     def failure(self, error: GatewayError) -> bytes:
         return self._encoder.error(error)
+
+    def _begun(self) -> bool:
+        if not self._opening or not super()._begun():
+            return super()._begun()
+        told = (event for event in sse.events(self._first) if sse.data_of(event) is not None)
+        return any(sse.name_of(event) not in self._opening for event in told)
 
     def _end(self) -> bytes:
         if not self._watcher.complete():

@@ -107,7 +107,8 @@ class Native:
         dialect = call.dialect or _CHAT
         if dialect.name == "completions":  # its stream is chat's, but for the text
             return Relay(source, _adapter(target).usage, deadline=deadline)
-        return Passage(source, dialect.watcher(), dialect.encoder(call.asked), deadline=deadline)
+        encoder = dialect.encoder(call.asked)
+        return Passage(source, dialect.watcher(), encoder, opening=dialect.opening, deadline=deadline)
 
     def read(self, call: Call, target: Target, raw: bytes) -> Read:
         body = _object(raw, target)

@@ -106,6 +106,8 @@ class Dialect(Protocol):
 
     # What most have no other word for; whoever inherits from this has it.
 
+    opening: frozenset[bytes] = frozenset()  # names of events that say nothing yet: until then a stream has not begun
+
     def as_native(self, asked: Asked) -> Asked:
         """Return the request for a target that takes this very dialect."""
         return asked

@@ -23,6 +23,7 @@ ROLES = ("user", "assistant", "system")
 
 class Messages(Dialect):
     name = "anthropic"
+    opening = frozenset({b"message_start", b"ping"})
 
     def parse(self, raw: bytes, *, model: str = "", stream: bool = False, operation: str = "chat") -> Asked:
         """Return the request in `raw`; `operation` is "chat" or "count_tokens". Raises BadRequest.

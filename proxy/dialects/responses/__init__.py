@@ -16,6 +16,7 @@ from proxy.errors import GatewayError
 
 class Responses(Dialect):
     name = "responses"
+    opening = frozenset({b"response.created", b"response.queued", b"response.in_progress"})
 
     def parse(self, raw: bytes, *, model: str = "", stream: bool = False) -> Asked:
         return request.parse(raw, model=model, stream=stream)
