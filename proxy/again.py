@@ -14,6 +14,8 @@ from proxy.translation import Chunks, Translation
 class Kept:
     """Bytes that are there already, read like a provider's."""
 
+    patience = float("inf")
+
     def __init__(self, data: bytes) -> None:
         self._data = data
 
@@ -24,6 +26,9 @@ class Kept:
     async def next(self) -> bytes:
         data, self._data = self._data, b""
         return data
+
+    def wait_at_most(self, seconds: float) -> None:
+        """There is nothing to wait for."""
 
     def close(self) -> None:
         self._data = b""

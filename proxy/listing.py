@@ -36,8 +36,9 @@ async def ask(upstream: Upstream, provider: Provider) -> Listing:
         return Listing(200, 0, BUILT_IN)
     started = time.monotonic()
     try:
-        response = await upstream.pass_on(Target("", provider, ""), "GET", request(provider))
-        raw = await upstream.read(response, provider)
+        asked = Target("", provider, "")
+        response = await upstream.pass_on(asked, "GET", request(provider))
+        raw = await upstream.read(response, asked, started)
     except UpstreamError as error:
         return Listing(None, _since(started), trouble=without_private(error, provider).message)
     models = names(provider.kind, raw) if response.status_code == 200 else ()

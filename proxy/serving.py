@@ -4,7 +4,6 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,14 +24,13 @@ from proxy.gateway import Gateway
 from proxy.outlook import Outlook
 from proxy.providers import ADAPTERS
 from proxy.providers.base import Outgoing
-from proxy.upstream import arrived, limits_of, without_private
+from proxy.upstream import limits_of, without_private
 from proxy.ways import Way
 from routing.decide import order
 from routing.snapshot import Match, Snapshot, Target
 
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C trace context, level 1
 
-HERE: nullcontext[None] = nullcontext()  # no timer, which takes longer than to read what is here
 PATIENCE = 60.0  # seconds after a call came in, after which nobody is tried again
 
 
@@ -175,9 +173,10 @@ def _outgoing(gateway: Gateway, call: Call, target: Target, way: Way) -> Outgoin
 async def _begin_stream(
     gateway: Gateway, call: Call, attempt: Attempt, target: Target, way: Way, response: Any, reply: Reply
 ) -> None:
-    deadline = time.monotonic() + gateway.upstream.timeouts(target).total
-    stream = way.stream(call, target, response.stream, deadline)
+    wait = gateway.upstream.timeouts(target)
+    stream = way.stream(call, target, response.stream, call.began + wait.total)
     await stream.begin()
+    response.stream.wait_at_most(wait.idle)
     call.entry.first_token_us = int((time.monotonic() - call.started) * 1_000_000)
     settle.took(gateway, call, target, settle.passed(call) / 1_000_000)
     delivery = Delivery(gateway, call, attempt, target, stream)
@@ -187,13 +186,7 @@ async def _begin_stream(
 async def _read_answer(
     gateway: Gateway, call: Call, attempt: Attempt, target: Target, way: Way, response: Any, reply: Reply
 ) -> None:
-    limit = gateway.upstream.timeouts(target).total
-    try:
-        async with HERE if arrived(response) else asyncio.timeout(limit):
-            raw = await gateway.upstream.read(response, target.provider)
-    except TimeoutError:
-        response.stream.close()
-        raise UpstreamError("The answer took too long.", status=504, code="upstream_timeout", billable=True) from None
+    raw = await gateway.upstream.read(response, target, call.began)
     read = way.read(call, target, raw)
     reply.usage, reply.usage_source = read.usage, "provider"
     if call.free:

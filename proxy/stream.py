@@ -14,14 +14,18 @@ from proxy import sse
 from proxy.errors import GatewayError, StreamCut, UpstreamError
 
 KEPT_BYTES = 1024 * 1024  # of a stream's bytes, for the cache and for estimates
+TOO_LONG = "The provider took too long for the whole answer."
 
 
 class Source(Protocol):
-    """The provider's bytes, see proxy.transport.Body."""
+    """The provider's bytes, see proxy.transport.Body. `patience` is how many seconds it waits between two reads."""
+
+    patience: float
 
     @property
     def ended(self) -> bool: ...
     async def next(self) -> bytes: ...
+    def wait_at_most(self, seconds: float) -> None: ...
     def close(self) -> None: ...
 
 
@@ -113,12 +117,17 @@ class ProviderStream(ABC):
 
     async def _advance(self) -> bytes:
         """Read once; return what of it goes to the caller, which may be nothing yet."""
-        if time.monotonic() > self._deadline:
-            raise StreamCut("The provider took too long for the whole answer.", code="upstream_timeout")
+        left = self._deadline - time.monotonic()
+        if left < self._body.patience:
+            if left <= 0:
+                raise StreamCut(TOO_LONG, code="upstream_timeout")
+            self._body.wait_at_most(left)
         try:
             chunk = await self._body.next()
             block = self._splitter.feed(chunk)
         except httpx.ReadTimeout as error:
+            if time.monotonic() >= self._deadline:
+                raise StreamCut(TOO_LONG, code="upstream_timeout") from error
             raise StreamCut("The provider fell silent in mid-stream.", code="upstream_stalled") from error
         except httpx.TransportError as error:
             raise StreamCut("The provider broke off the stream.") from error

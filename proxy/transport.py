@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from socket import AddressFamily
-from typing import Any
 
 import aiohttp
 import httpx
@@ -110,7 +109,7 @@ class Inbound(httpx.Response):
 
     def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
         self.status_code = answer.status
-        self.stream = Body(answer)
+        self.stream = Body(answer, request.extensions.get("timeout", {}).get("read") or float("inf"))
         self.extensions = {}
         self.is_closed = self.is_stream_consumed = False
         self.next_request = None
@@ -137,8 +136,9 @@ def _parsed(url: str) -> tuple[httpx.URL, str]:
 class Body(httpx.AsyncByteStream):
     """An answer's bytes as they come from the socket. Also says when it has ended, for the hot path."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, patience: float) -> None:
         self._response = response
+        self.patience = patience  # seconds between two reads
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         content = self._response.content
@@ -163,6 +163,14 @@ class Body(httpx.AsyncByteStream):
     @property
     def ended(self) -> bool:
         return self._response.content.at_eof()
+
+    def wait_at_most(self, seconds: float) -> None:
+        """From now on wait no longer than that between two reads. aiohttp would let the wait that has begun go on."""
+        self.patience = seconds
+        connection = self._response.connection
+        if connection is not None and connection.protocol is not None and not self.arrived:
+            connection.protocol.read_timeout = seconds
+            connection.protocol.start_timeout()
 
     async def aclose(self) -> None:
         self.close()
@@ -349,12 +357,3 @@ def mapped(error: BaseException) -> httpx.TransportError:
     if isinstance(error, aiohttp.ClientPayloadError | aiohttp.ServerDisconnectedError):
         return httpx.RemoteProtocolError(f"the connection ended early ({text})")
     return httpx.ReadError(f"the connection broke ({text})")
-
-
-def set_read_timeout(response: httpx.Response, seconds: float | None) -> None:
-    """From now on wait at most `seconds` between two reads of this answer."""
-    stream: Any = response.stream
-    stream.patience = seconds  # for streams that come from no socket
-    inner = getattr(stream, "_response", None)
-    if inner is not None and inner.connection is not None and inner.connection.protocol is not None:
-        inner.connection.protocol.read_timeout = seconds

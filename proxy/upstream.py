@@ -1,5 +1,7 @@
 """Sends a request to a provider and says in our own errors what went wrong."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -20,7 +22,6 @@ from proxy.transport import (
     Passed,
     Rule,
     Wire,
-    set_read_timeout,
 )
 from routing.snapshot import Provider, Target
 
@@ -29,12 +30,17 @@ ERROR_BYTES = 64 * 1024  # more of an error answer is not read
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect, until the answer's headers, between two reads, and for the whole answer."""
+    """Seconds: to connect, until the answer begins, between two reads, and for the whole answer."""
 
     connect: float
     first_byte: float
     idle: float
     total: float
+
+    @property
+    def before_answer(self) -> dict[str, float]:
+        """How long a transport waits: nothing may take longer than the whole."""
+        return {"connect": min(self.connect, self.total), "read": min(self.first_byte, self.total)}
 
 
 class Upstream:
@@ -78,16 +84,17 @@ class Upstream:
         """
         provider, wait = target.provider, self.timeouts(target)
         transport = self._by_kind.get(provider.kind) or self._transport(provider)
-        request = Outbound(out.url, out.headers, out.body, {"connect": wait.connect, "read": wait.first_byte})
+        request = Outbound(out.url, out.headers, out.body, wait.before_answer)
         try:
             response = await transport.handle_async_request(request)
         except httpx.TransportError as error:
             raise translated(error, provider.name) from error
         if response.status_code != 200:
-            refused = adapter.error(response.status_code, response.headers, await self._error_body(response), target)
+            refused = adapter.error(
+                response.status_code, response.headers, await self._error_body(response, wait.idle), target
+            )
             refused.limits = limits_of(response)
             raise refused
-        set_read_timeout(response, wait.idle)
         return response
 
     async def pass_on(self, target: Target, method: str, out: Outgoing) -> httpx.Response:
@@ -95,20 +102,16 @@ class Upstream:
 
         Raises UpstreamError if there is none.
         """
-        provider, patience = target.provider, self.timeouts(target)
-        wait = {"connect": patience.connect, "read": patience.first_byte}
+        provider, wait = target.provider, self.timeouts(target).before_answer
         transport = self._by_kind.get(provider.kind) or self._transport(provider)
         try:
-            response = await transport.handle_async_request(Passed(method, out.url, out.headers, out.body, wait))
+            return await transport.handle_async_request(Passed(method, out.url, out.headers, out.body, wait))
         except httpx.TransportError as error:
             raise translated(error, provider.name) from error
-        set_read_timeout(response, patience.idle)
-        return response
 
     async def connect(self, target: Target, out: Outgoing, adapter: Adapter, *, protocols: tuple[str, ...]) -> Wire:
         """Open a WebSocket to `target`. Whoever gets it closes it. Raises UpstreamError; then nothing was billed."""
-        provider, patience = target.provider, self.timeouts(target)
-        wait = {"connect": patience.connect, "read": patience.first_byte}
+        provider, wait = target.provider, self.timeouts(target).before_answer
         try:
             return await self._transport(provider).connect(
                 out.url, out.headers, protocols=protocols, patience=wait, max_bytes=self._max_bytes
@@ -120,8 +123,22 @@ class Upstream:
             failure.billable = False
             raise failure from error
 
-    async def read(self, response: httpx.Response, provider: Provider) -> bytes:
-        """Return the whole body and give the connection back."""
+    async def read(self, response: httpx.Response, target: Target, began: float) -> bytes:
+        """Return the whole body and give the connection back. It was asked for at `began`, in monotonic seconds."""
+        if isinstance(response, Inbound) and response.stream.arrived:  # type: ignore[union-attr]
+            return await self._whole(response, target.provider)  # as most are with their head: no timer is needed
+        wait = self.timeouts(target)
+        response.stream.wait_at_most(wait.idle)  # type: ignore[union-attr]
+        try:
+            async with asyncio.timeout(began + wait.total - time.monotonic()):
+                return await self._whole(response, target.provider)
+        except TimeoutError:
+            billable = response.status_code < 300
+            raise UpstreamError(
+                "The answer took too long.", status=504, code="upstream_timeout", billable=billable
+            ) from None
+
+    async def _whole(self, response: httpx.Response, provider: Provider) -> bytes:
         body: Body = response.stream  # type: ignore[assignment]
         parts, size = [], 0
         try:
@@ -140,13 +157,14 @@ class Upstream:
             body.close()
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    async def _error_body(self, response: httpx.Response) -> bytes:
+    async def _error_body(self, response: httpx.Response, seconds: float) -> bytes:
         body: Body = response.stream  # type: ignore[assignment]
         raw = b""
         try:
-            while len(raw) < ERROR_BYTES and (part := await body.next()):
-                raw += part
-        except httpx.TransportError:
+            async with asyncio.timeout(seconds):
+                while len(raw) < ERROR_BYTES and (part := await body.next()):
+                    raw += part
+        except (httpx.TransportError, TimeoutError):
             pass  # the status says enough
         finally:
             body.close()
@@ -160,11 +178,6 @@ class Upstream:
     async def aclose(self) -> None:
         for transport in self._by_rule.values():
             await transport.aclose()
-
-
-def arrived(response: httpx.Response) -> bool:
-    """Say whether the whole answer is here already, as most plain ones are with their head."""
-    return isinstance(response, Inbound) and response.stream.arrived  # type: ignore[union-attr]
 
 
 def limits_of(response: httpx.Response) -> limits.Pairs:

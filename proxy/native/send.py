@@ -1,6 +1,5 @@
 """One attempt of a call that passes: opened in the ledger, sent, and answered with the provider's own bytes."""
 
-import asyncio
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -67,7 +66,7 @@ async def _refused(
 ) -> Reply:
     """Hand on an error of the provider's as it is, unless it is our trouble: credential, redirect, a route's target."""
     status, provider = response.status_code, target.provider
-    raw = await _whole(gateway, response, target)
+    raw = await gateway.upstream.read(response, target, call.began)
     error = ADAPTERS[provider.kind].error(status, response.headers, raw, target)
     ours = status < 400 or status in {401, 403} or error.code in {"upstream_auth_error", "insufficient_quota"}
     if ours or not passing.own_api:
@@ -93,7 +92,7 @@ async def _answered(
     reply = _reply(call, target, response)
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "text/event-stream" and not (operation.stream and kind.endswith("json")) and _is_text(kind, headers):
-        raw = await _whole(gateway, response, target)
+        raw = await gateway.upstream.read(response, target, call.began)
         body = _loaded(raw)
         if passing.own_api and passing.method == "GET":
             results.bill(gateway, call, target.provider, passing.path, raw, body)
@@ -106,6 +105,7 @@ async def _answered(
     call.entry.stream = True  # also bytes that are no events stop when the caller leaves
     flow = _flow(gateway, call, passing, target, response, kind)
     await flow.begin()
+    response.stream.wait_at_most(gateway.upstream.timeouts(target).idle)  # type: ignore[union-attr]
     call.entry.first_token_us = int((time.monotonic() - call.started) * 1_000_000)
     delivery = FlowDelivery(gateway, call, opened, target, flow)
     delivery.reply, reply.stream = reply, delivery
@@ -125,7 +125,7 @@ def _flow(gateway: Gateway, call: Call, passing: Passing, target: Target, respon
         lambda error: passing.shape.event(error, call.asked, operation.name),
         events=events and lines is None,
         owed=lines is not None,
-        deadline=time.monotonic() + gateway.upstream.timeouts(target).total,
+        deadline=call.began + gateway.upstream.timeouts(target).total,
         status=response.status_code,
     )
 
@@ -133,17 +133,6 @@ def _flow(gateway: Gateway, call: Call, passing: Passing, target: Target, respon
 def _is_text(kind: str, headers: httpx.Headers) -> bool:
     """Whether an answer is read whole: JSON and small texts are, what may be a long file goes on as it comes."""
     return kind.endswith("json") or not kind or headers.get("content-length") == "0" or kind == "text/plain"
-
-
-async def _whole(gateway: Gateway, response: httpx.Response, target: Target) -> bytes:
-    try:
-        async with asyncio.timeout(gateway.upstream.timeouts(target).total):
-            return await gateway.upstream.read(response, target.provider)
-    except TimeoutError:
-        response.stream.close()  # type: ignore[union-attr]
-        raise UpstreamError(
-            "The answer took too long.", status=504, code="upstream_timeout", billable=response.status_code < 300
-        ) from None
 
 
 def _reply(call: Call, target: Target, response: httpx.Response) -> PassedReply:

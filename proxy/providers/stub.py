@@ -47,6 +47,9 @@ class Words(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         self.close()
 
+    def wait_at_most(self, seconds: float) -> None:
+        self.patience = seconds
+
     def close(self) -> None:
         self.ended = True
 

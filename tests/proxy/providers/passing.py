@@ -113,6 +113,8 @@ class Scripted(httpx.AsyncBaseTransport):
 class Pieces:
     """A provider's stream that arrives in these pieces."""
 
+    patience = float("inf")
+
     def __init__(self, pieces: list[bytes]) -> None:
         self._rest = [piece for piece in pieces if piece]
         self.ended = False

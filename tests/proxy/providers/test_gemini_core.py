@@ -23,6 +23,8 @@ ASKED = CALLER.parse(b'{"contents":[{"parts":[{"text":"x"}]}]}', model="m", stre
 class Bytes:
     """A provider's answer, in pieces of 50 bytes."""
 
+    patience = float("inf")
+
     def __init__(self, raw: bytes) -> None:
         self._pieces = [raw[place : place + 50] for place in range(0, len(raw), 50)]
 
