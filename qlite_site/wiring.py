@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -150,13 +149,6 @@ async def stop() -> None:
         _keepers.pop(0).stop()
     gateway.journal.close()
     held.install(None)
-
-
-def application() -> Any:
-    """Return the ASGI application."""
-    from qlite_site.asgi import application as app
-
-    return app
 
 
 def early(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import uvloop
 
-from loadtest.mockserver import MockServer
+from loadtest.upstream.server import MockServer
 
 
 def seconds(text: str) -> float:

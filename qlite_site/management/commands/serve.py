@@ -34,7 +34,7 @@ class Command(BaseCommand):
         config = ServerConfig(
             bind=bind,
             workers=workers,
-            app=wiring.application,
+            app=self.application,
             on_start=self.start,
             on_stop=wiring.stop,
             early=wiring.early,
@@ -55,6 +55,12 @@ class Command(BaseCommand):
             sys.exit(serve(config))
         except ValueError as error:
             raise CommandError(str(error)) from None
+
+    def application(self) -> Any:
+        """Return the app, made in the worker."""
+        from qlite_site.asgi import application
+
+        return application
 
     def start(self, index: int) -> None:
         """Start what a worker holds, in the worker."""
