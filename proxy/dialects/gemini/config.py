@@ -48,13 +48,9 @@ def config(request: Json) -> Json:
 
 
 def hints(request: Json) -> list[str]:
-    """Return the names of members that are left out: they tune how an answer is made, or are not known."""
-    given = inner(request, "generationConfig")
-    names = [PATH + name for name, value in given.items() if name not in TRANSLATED and value is not None]
-    thinking = inner(given, "thinkingConfig", path=PATH)
-    if thinking.get("thinkingBudget") == 0:
-        names.append(f"{PATH}thinkingConfig.thinkingBudget")
-    return names
+    """Return the names of known members that are left out: no thinking at all is no word of most models."""
+    thinking = inner(inner(request, "generationConfig"), "thinkingConfig", path=PATH)
+    return [f"{PATH}thinkingConfig.thinkingBudget"] if thinking.get("thinkingBudget") == 0 else []
 
 
 def wants_thoughts(request: Json) -> bool:
@@ -101,6 +97,8 @@ def _format(given: Json) -> Json | None:
     media = checks.optional(given, "responseMimeType", str, path=PATH) or "text/plain"
     wanted = next((name for name in _SCHEMAS if given.get(name) is not None), None)
     if media == "text/plain":
+        if wanted is not None:
+            raise BadRequest(f"'{PATH}{wanted}' needs the responseMimeType application/json.", param=PATH + wanted)
         return None
     if media != "application/json":
         raise cannot(f"{PATH}responseMimeType", f"an answer as {media[:64]} cannot be asked of this model.")

@@ -1,19 +1,15 @@
 """A request in Gemini's dialect as an OpenAI chat request, for targets that speak anything else."""
 
-from collections.abc import Iterator
-
 from proxy.dialects import checks
 from proxy.dialects.base import Asked, Json
-from proxy.dialects.gemini import config, parts, tools
+from proxy.dialects.gemini import config, left_out, tools
 from proxy.dialects.gemini.contents import Messages
-from proxy.dialects.gemini.spelling import cannot, inner, several, spelled
+from proxy.dialects.gemini.spelling import cannot, inner, spelled
 
 TIERS = {"flex": "flex", "priority": "priority"}
+USUAL_TIERS = ("standard", "unspecified", "service_tier_unspecified")
 # What the answer depends on and only Google keeps.
 REFUSED = ("cachedContent", "continuationToken")
-TRANSLATED = frozenset(
-    ("contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "serviceTier", "model", *REFUSED)
-)
 
 
 def request_of(asked: Asked) -> Json:
@@ -43,17 +39,7 @@ def chat(asked: Asked) -> Json:
 def hints(asked: Asked) -> tuple[str, ...]:
     """Return the names of members that are left out without changing what is asked for."""
     request = request_of(asked)
-    names = [name for name, value in request.items() if name not in TRANSLATED and value]
-    names += config.hints(request)
-    chosen = inner(request, "toolConfig").items()
-    names += [f"toolConfig.{name}" for name, value in chosen if name != "functionCallingConfig" and value]
-    names += dict.fromkeys(name for part in _all_parts(request) for name in parts.HINTS if part.get(name))
-    names += dict.fromkeys(f"contents.parts.{name}" for part in _all_parts(request) for name in parts.unknown(part))
-    declared = (each for tool in several(request, "tools") for each in several(tool, "functionDeclarations"))
-    names += dict.fromkeys(f"tools.{name}" for each in declared for name in tools.unknown(each))
-    return tuple(name[:64] for name in names)
-
-
-def _all_parts(request: Json) -> Iterator[Json]:
-    for content in several(request, "contents"):
-        yield from several(content, "parts")
+    named = [*left_out.names(request), *config.hints(request)]
+    if str(request.get("serviceTier") or "").lower() not in {"", *TIERS, *USUAL_TIERS}:
+        named.append("serviceTier")
+    return tuple(name[:64] for name in named)

@@ -12,9 +12,6 @@ PDF = "application/pdf"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".heic", ".heif")
 # What stands beside a part and only says how to look at it.
 HINTS = ("mediaResolution", "videoMetadata", "mediaProcessing", "partMetadata", "documentMetadata", "audioMetadata")
-KNOWN = frozenset(
-    (*("text", "inlineData", "fileData", "functionCall", "functionResponse", "thought", "thoughtSignature"), *HINTS)
-)
 _STANDARD = str.maketrans("-_", "+/")
 
 
@@ -28,11 +25,6 @@ def part(item: Json, path: str) -> Json:
         return _by_address(inner(item, "fileData", path=path), f"{path}fileData.")
     kind = next((name for name, value in item.items() if value is not None and name not in HINTS), "")
     raise cannot(f"{path}{kind}" if kind else path[:-1], "this part cannot be sent to this model.")
-
-
-def unknown(item: Json) -> list[str]:
-    """Return the names of what stands beside a part and nobody knows; a part that is nothing else is refused."""
-    return [name for name in sorted(item.keys() - KNOWN) if item[name] is not None]
 
 
 def _inline(blob: Json, path: str) -> Json:

@@ -6,10 +6,11 @@ from proxy.dialects import checks
 from proxy.dialects.base import Json
 from proxy.dialects.gemini.schema import as_json_schema
 from proxy.dialects.gemini.spelling import cannot, inner, several
+from proxy.errors import BadRequest
 
 MODES = {"MODE_UNSPECIFIED": "auto", "AUTO": "auto", "VALIDATED": "auto", "ANY": "required", "NONE": "none"}
+MODE = "toolConfig.functionCallingConfig.mode"
 SEARCHES = ("googleSearch", "googleSearchRetrieval")
-_DECLARED = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
 NOTHING: Json = {"type": "object", "properties": {}}
 
 
@@ -27,15 +28,12 @@ def tools(request: Json) -> Json:
             elif name != "functionDeclarations" and value is not None:
                 raise cannot(f"{path}{name}", "only Google's own models have this tool.")
     told: Json = {"web_search_options": {}} if searches else {}
-    if not functions:
-        return told
     choice = _choice(inner(inner(request, "toolConfig"), "functionCallingConfig", path="toolConfig."))
+    if not functions:
+        if choice in (None, "auto", "none"):
+            return told
+        raise BadRequest(f"'{MODE}' asks for a function, but 'tools' declares none.", param=MODE)
     return told | {"tools": functions} | ({} if choice is None else {"tool_choice": choice})
-
-
-def unknown(declared: Json) -> list[str]:
-    """Return the names of what a declaration says and no other dialect has a word for."""
-    return [name for name in sorted(declared.keys() - _DECLARED) if declared[name] is not None]
 
 
 def _function(declared: Json, path: str) -> Json:

@@ -32,8 +32,3 @@ def callers_names(body: Json) -> dict[str, str]:
 def _functions(body: Json) -> list[Json]:
     listed: list[Any] = [tool.get("function") for tool in body.get("tools") or [] if isinstance(tool, dict)]
     return [each for each in (*listed, *(body.get("functions") or [])) if isinstance(each, dict)]
-
-
-def is_legacy(body: Json) -> bool:
-    """Say whether the caller speaks of functions, as OpenAI did before there were tools."""
-    return bool(body.get("functions")) and not body.get("tools")

@@ -6,8 +6,9 @@ from proxy.body import Json
 from proxy.errors import BadRequest
 from proxy.providers.anthropic import parts, schema, shape
 from proxy.providers.anthropic.draft import Draft
-from proxy.providers.anthropic.names import is_legacy, wire_name
+from proxy.providers.anthropic.names import wire_name
 from proxy.providers.draft import FUNCTION, TOOL
+from proxy.providers.legacy import choice_of, is_legacy
 
 _UNIONS = ("anyOf", "oneOf", "allOf")
 _MODES = {"auto": "auto", "none": "none", "required": "any"}
@@ -20,18 +21,11 @@ def translate(body: Json, draft: Draft) -> tuple[list[Json], Json | None]:
         tools.append(_tool(shape.an_object(each, f"tools[{place}]"), f"tools[{place}]", draft))
     for place, each in enumerate(shape.array(body.get("functions") or [], "functions")):
         tools.append(_function(shape.an_object(each, f"functions[{place}]"), f"functions[{place}]", draft))
-    asked, param = _asked(body)
+    asked, param = choice_of(body)
     if type(asked) is dict and asked.get("type") == "allowed_tools":
         tools, asked = _allowed(tools, asked, param)
         param = f"{param}.allowed_tools"
     return tools, _choice(body, tools, asked, param, draft)
-
-
-def _asked(body: Json) -> tuple[Any, str]:
-    if body.get("tool_choice") is not None or body.get("function_call") is None:
-        return body.get("tool_choice"), "tool_choice"
-    asked = body["function_call"]
-    return ({"type": "function", "function": asked} if type(asked) is dict else asked), "function_call"
 
 
 def _tool(tool: Json, param: str, draft: Draft) -> Json:

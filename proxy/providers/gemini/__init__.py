@@ -16,7 +16,7 @@ from proxy.body import Json, with_value
 from proxy.chat import Chat
 from proxy.errors import BadRequest, UpstreamError
 from proxy.providers.base import Outgoing
-from proxy.providers.gemini import address, draft, grounding, names, request
+from proxy.providers.gemini import address, draft, grounding, request
 from proxy.providers.gemini.errors import translate
 from proxy.providers.gemini.reply import completion
 from proxy.providers.gemini.stream import GeminiStream
@@ -53,13 +53,13 @@ class Gemini:
         return address.outgoing(target, model, method, _renamed(raw, body, address.resource(model)))
 
     def reply(self, body: Json, chat: Chat) -> Json:
-        return completion(body, self._shape(body, chat), self._call_id, names.changed(chat.body))
+        return completion(body, self._shape(body, chat), self._call_id, chat.body)
 
     def usage(self, body: Mapping[str, Any]) -> Usage | None:
         return grounding.usage_of(body)
 
     def stream(self, chat: Chat) -> GeminiStream:
-        return GeminiStream(lambda body: self._shape(body, chat), self._call_id, names.changed(chat.body))
+        return GeminiStream(lambda body: self._shape(body, chat), self._call_id, chat.body)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamError:
         return translate(status, headers, body, target)

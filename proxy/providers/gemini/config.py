@@ -11,6 +11,7 @@ from proxy.providers.gemini.draft import Draft
 # Google's own mapping for its OpenAI layer, in tokens.
 BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576, "xhigh": 24576, "max": 24576}
 MOST_STOPS = 5
+FORMAT, SCHEMA = frozenset({"type", "json_schema"}), frozenset({"name", "strict", "schema", "description"})
 SEED_LIMIT = 2**31
 
 
@@ -92,6 +93,7 @@ def _modalities(draft: Draft, body: Json, config: Json) -> None:
 def _format(draft: Draft, body: Json, config: Json) -> None:
     wanted = checks.optional(body, "response_format", dict) or {"type": "text"}
     kind = checks.required(wanted, "type", str, path="response_format.")
+    draft.note_unknown(wanted, FORMAT, "response_format")
     if kind == "text":
         return
     if kind not in {"json_object", "json_schema"}:
@@ -101,6 +103,7 @@ def _format(draft: Draft, body: Json, config: Json) -> None:
     config["responseMimeType"] = "application/json"
     if kind == "json_schema":
         told = checks.required(wanted, "json_schema", dict, path="response_format.")
+        draft.note_unknown(told, SCHEMA, "response_format.json_schema")
         _schema(told, config)
 
 

@@ -16,7 +16,6 @@ from proxy.providers.gemini.draft import Draft
 NO_SIGNATURE = "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I="
 # Members of an assistant's message that have no counterpart.
 NOT_TAKEN = {
-    "function_call": "calls must be in 'tool_calls'.",
     "audio": "an earlier answer in sound cannot be named by its id.",
 }
 THOUGHTS = ("reasoning_content", "reasoning", "thinking_blocks")
@@ -26,6 +25,7 @@ KNOWN = frozenset(
         *("extra_content", "images", *MARKS, *THOUGHTS),
     )
 )
+CALL, CALLED = frozenset({"id", "type", "function", "index", "extra_content"}), frozenset({"name", "arguments"})
 RESULT = "result"  # what a tool's answer is called where it is not an object of its own
 
 
@@ -34,7 +34,9 @@ class Contents:
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
-        self._calls: dict[str, tuple[int, str]] = {}  # by id: which call of the chat it was, and its function
+        # By id, and by name those of before there were ids: which call of the chat it was, and its function.
+        self._calls: dict[str, tuple[int, str]] = {}
+        self._unnamed: dict[str, tuple[int, str]] = {}
         self._results: list[tuple[int, Json]] = []
         self._count = 0
         self.system: list[Json] = []
@@ -45,7 +47,7 @@ class Contents:
         for place, message in enumerate(messages):
             path, role = f"messages[{place}]", message["role"]
             self._note(message)
-            if message.get("name") and role != "tool":
+            if message.get("name") and role not in {"tool", "function"}:
                 self._draft.ignore("name")
             if role in {"system", "developer"}:
                 self.system += self._parts(message, path)
@@ -53,10 +55,8 @@ class Contents:
                 self._add("user", self._parts(message, path) or [{"text": ""}])
             elif role == "assistant":
                 self._assistant(message, path)
-            elif role == "tool":
-                self._result(message, path)
             else:
-                raise self._draft.refuse(f"{path}.role", "messages of functions cannot be sent; use the role 'tool'.")
+                self._result(message, path)
         self._put_results()
         if not self.turns:
             self.turns, self.system = [{"role": "user", "parts": self.system or [{"text": ""}]}], []
@@ -109,6 +109,8 @@ class Contents:
         parts = self._parts(message, path)
         if not parts and (refusal := checks.optional(message, "refusal", str, path=f"{path}.")):
             parts = [{"text": refusal}]
+        if (call := checks.optional(message, "function_call", dict, path=f"{path}.")) is not None:
+            parts.append({"functionCall": self._called(call, f"{path}.function_call")})
         if parts and (signature := _signature(message)):
             parts[-1]["thoughtSignature"] = signature
         calls = checks.objects(message, "tool_calls", path=f"{path}.")
@@ -119,25 +121,33 @@ class Contents:
         if call.get("type", "function") != "function":
             raise self._draft.refuse(f"{path}.type", "only calls of functions can be sent.")
         function = checks.required(call, "function", dict, path=f"{path}.")
-        name = names.sent(checks.required(function, "name", str, path=f"{path}.function."))
-        told: Json = {"name": name, "args": _arguments(function, f"{path}.function.")}
-        self._count += 1
+        self._draft.note_unknown(call, CALL, "messages.tool_calls")
+        told = self._called(function, f"{path}.function")
         if call_id := checks.optional(call, "id", str, path=f"{path}."):
-            self._calls[call_id] = (self._count, name)
+            self._calls[call_id] = (self._count, told["name"])
             told["id"] = call_id
         signature = _signature(call)
         return {"functionCall": told} | ({"thoughtSignature": signature} if signature else {})
 
+    def _called(self, function: Json, path: str) -> Json:
+        """Return a call, without an id; of those that never get one the latest by its name is the one answered."""
+        self._draft.note_unknown(function, CALLED, "messages.tool_calls.function")
+        own = checks.required(function, "name", str, path=f"{path}.")
+        told: Json = {"name": names.sent(own), "args": _arguments(function, f"{path}.")}
+        self._count += 1
+        self._unnamed[own] = (self._count, told["name"])
+        return told
+
     def _result(self, message: Json, path: str) -> None:
-        call_id = checks.required(message, "tool_call_id", str, path=f"{path}.")
-        if call_id not in self._calls:
-            raise BadRequest(
-                f"'{path}.tool_call_id' names no call of an earlier message.", param=f"{path}.tool_call_id"
-            )
-        position, name = self._calls[call_id]
+        by_name = message["role"] == "function"
+        param, calls = ("name", self._unnamed) if by_name else ("tool_call_id", self._calls)
+        called = checks.required(message, param, str, path=f"{path}.")
+        if called not in calls:
+            raise BadRequest(f"'{path}.{param}' names no call of an earlier message.", param=f"{path}.{param}")
+        position, name = calls[called]
         parts = self._parts(message, path)
         texts = [part["text"] for part in parts if "text" in part]
-        told: Json = {"name": name, "response": _response(texts), "id": call_id}
+        told: Json = {"name": name, "response": _response(texts)} | ({} if by_name else {"id": called})
         if extra := [part for part in parts if "text" not in part]:
             if not self._draft.can.media_in_results:
                 raise self._draft.refuse(f"{path}.content", "the answer of a tool can only be text for this model.")

@@ -39,6 +39,8 @@ TYPES = {
     "mpeg": "video/mpeg",
     "avi": "video/avi",
 }
+ADDRESS, SOUND = frozenset({"url", "detail"}), frozenset({"data", "format"})
+FILE = frozenset({"file_id", "file_data", "filename"})
 SOUNDS = frozenset({"wav", "mp3", "aiff", "aac", "ogg", "flac", "opus", "m4a", "webm"})
 
 
@@ -58,6 +60,7 @@ def _address(draft: Draft, item: Json, path: str) -> Json:
     if type(holder) is str:  # not OpenAI's form, but a frequent one
         return _of_url(draft, holder, f"{path}.{kind}")
     inner = checks.required(item, kind, dict, path=f"{path}.")
+    draft.note_unknown(inner, ADDRESS, f"messages.content.{kind}")
     if inner.get("detail") not in (None, "auto"):
         draft.ignore("detail")
     return _of_url(draft, checks.required(inner, "url", str, path=f"{path}.{kind}."), f"{path}.{kind}.url")
@@ -66,6 +69,7 @@ def _address(draft: Draft, item: Json, path: str) -> Json:
 def _sound(draft: Draft, item: Json, path: str) -> Json:
     where = f"{path}.input_audio."
     sound = checks.required(item, "input_audio", dict, path=f"{path}.")
+    draft.note_unknown(sound, SOUND, "messages.content.input_audio")
     form = checks.required(sound, "format", str, path=where)
     if form not in SOUNDS and form != "pcm16":
         raise draft.refuse(f"{where}format", f"audio of the format {form[:64]!r} cannot be sent.")
@@ -75,6 +79,7 @@ def _sound(draft: Draft, item: Json, path: str) -> Json:
 def _file(draft: Draft, item: Json, path: str) -> Json:
     where = f"{path}.file."
     file = checks.required(item, "file", dict, path=f"{path}.")
+    draft.note_unknown(file, FILE, "messages.content.file")
     if file.get("file_id") is not None:
         raise draft.refuse(f"{where}file_id", "files kept at OpenAI cannot be sent; send their bytes as file_data.")
     data, name = checks.required(file, "file_data", str, path=where), checks.optional(file, "filename", str, path=where)

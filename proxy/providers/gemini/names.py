@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from proxy.providers.gemini.said import objects
+
 LIMIT = 128
 _FINE = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
 _ODD = re.compile(r"[^A-Za-z0-9_.:-]")
@@ -22,7 +24,6 @@ def sent(name: str) -> str:
 
 def changed(body: Mapping[str, Any]) -> dict[str, str]:
     """Return the caller's own names of a request's functions, by the names that Gemini was told instead."""
-    tools = body.get("tools")
-    functions = [tool.get("function") for tool in tools if isinstance(tool, dict)] if isinstance(tools, list) else []
+    functions = [tool.get("function") for tool in objects(body.get("tools"))] + objects(body.get("functions"))
     names = [each["name"] for each in functions if isinstance(each, dict) and isinstance(each.get("name"), str)]
     return {sent(name): name for name in names if sent(name) != name}

@@ -5,17 +5,23 @@ from typing import Any
 
 from proxy.body import Json
 from proxy.errors import UpstreamError, UpstreamRefused
-from proxy.providers.gemini import said
+from proxy.providers.gemini import names, said
 from proxy.providers.gemini.errors import detail_of, in_stream
 from proxy.providers.gemini.usage import as_openai, parse_usage
+from proxy.providers.legacy import is_legacy
 
 
-def completion(body: Json, shape: Json, new_id: Callable[[], str], own_names: Mapping[str, str]) -> Json:
-    """Return the completion; `shape` has its id, created and model. Raises UpstreamError for what is no answer."""
+def completion(body: Json, shape: Json, new_id: Callable[[], str], asked: Json) -> Json:
+    """Return the completion that answers `asked`. Raises UpstreamError for what is no answer.
+
+    `shape` has its id, created and model.
+    """
     if detail := detail_of(body):
         raise _reported(detail)
     candidates = said.objects(body.get("candidates"))
-    choices = [_choice(each, place, new_id, own_names) for place, each in enumerate(candidates)]
+    own_names, legacy = names.changed(asked), is_legacy(asked)
+    heard = [said.read(each, new_id, own_names) for each in candidates]
+    choices = [_choice(each, place, heard[place], legacy=legacy) for place, each in enumerate(candidates)]
     if not choices and said.blocked(body):
         choices = [choice(0, {"role": "assistant", "content": None, "refusal": None}, "content_filter")]
     if not choices:
@@ -24,12 +30,12 @@ def completion(body: Json, shape: Json, new_id: Callable[[], str], own_names: Ma
     return shape | {"object": "chat.completion", "choices": choices} | ({"usage": as_openai(usage)} if usage else {})
 
 
-def _choice(candidate: Json, place: int, new_id: Callable[[], str], own_names: Mapping[str, str]) -> Json:
-    heard, reason = said.read(candidate, new_id, own_names), said.reason_of(candidate)
+def _choice(candidate: Json, place: int, heard: said.Said, *, legacy: bool) -> Json:
+    reason = said.reason_of(candidate)
     if reason in said.FAILED and not (heard.text or heard.calls or heard.images):
         raise invalid(f"The model failed to answer ({reason}).")
-    message = {"role": "assistant", "content": heard.text, "refusal": None} | heard.message()
-    word = said.finish_reason(reason, called=bool(heard.calls))
+    message = {"role": "assistant", "content": heard.text, "refusal": None} | heard.message(legacy=legacy)
+    word = said.finish_reason(reason, called=bool(heard.calls), legacy=legacy)
     return choice(index_of(candidate, place), message, word, said.logprobs(candidate))
 
 

@@ -35,12 +35,18 @@ class Said:
     images: list[Json] = field(default_factory=list)
     signature: str = ""
 
-    def message(self) -> Json:
-        """Return what OpenAI's message, or the delta of a chunk, holds of it beside the text."""
+    def message(self, *, legacy: bool = False) -> Json:
+        """Return what OpenAI's message, or the delta of a chunk, holds of it beside the text.
+
+        Who speaks of functions (`legacy`) knows of one call at a time, the first.
+        """
         told: Json = {}
         if self.reasoning:
             told["reasoning_content"] = self.reasoning
-        if self.calls:
+        if self.calls and legacy:
+            told["function_call"] = self.calls[0]["function"]
+            told |= {name: value for name, value in self.calls[0].items() if name == "extra_content"}
+        elif self.calls:
             told["tool_calls"] = self.calls
         if self.images:
             told["images"] = self.images
@@ -112,13 +118,15 @@ def reason_of(candidate: Mapping[str, Any]) -> str:
     return reason if isinstance(reason, str) else ""
 
 
-def finish_reason(reason: str, *, called: bool) -> str:
+def finish_reason(reason: str, *, called: bool, legacy: bool = False) -> str:
     """Return OpenAI's word for one of Gemini's. A call decides only where the model stopped by itself."""
     if reason in STOPPED_SHORT:
         return "length"
     if reason in FILTERED or reason.startswith("IMAGE_"):
         return "content_filter"
-    return "tool_calls" if called and reason not in FAILED else "stop"
+    if not called or reason in FAILED:
+        return "stop"
+    return "function_call" if legacy else "tool_calls"
 
 
 def logprobs(candidate: Mapping[str, Any]) -> Json | None:

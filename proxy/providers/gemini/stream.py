@@ -9,11 +9,12 @@ import orjson
 from accounts.prices import Usage
 from proxy.body import Json
 from proxy.errors import StreamCut
-from proxy.providers.gemini import said
+from proxy.providers.gemini import names, said
 from proxy.providers.gemini.errors import detail_of, in_stream
 from proxy.providers.gemini.grounding import counted, queries_of, with_searches
 from proxy.providers.gemini.reply import index_of
 from proxy.providers.gemini.usage import parse_usage
+from proxy.providers.legacy import is_legacy
 
 
 @dataclass(slots=True)
@@ -34,10 +35,9 @@ class GeminiStream:
     None until every candidate has finished: before that, `so_far` is what has been used up to the last chunk.
     """
 
-    def __init__(
-        self, shape: Callable[[Mapping[str, Any]], Json], new_id: Callable[[], str], own_names: Mapping[str, str]
-    ) -> None:
-        self._shape_of, self._new_id, self._own_names = shape, new_id, own_names
+    def __init__(self, shape: Callable[[Mapping[str, Any]], Json], new_id: Callable[[], str], asked: Json) -> None:
+        self._shape_of, self._new_id = shape, new_id
+        self._own_names, self._legacy = names.changed(asked), is_legacy(asked)
         self._shape: Json = {}
         self._choices: dict[int, Choice] = {}
         self._blocked = False
@@ -93,17 +93,21 @@ class GeminiStream:
 
     def _delta(self, heard: said.Said, choice: Choice) -> Json:
         """Return what is new, with the role where it is the first; {} where there is nothing to say yet."""
+        made = len(heard.calls)
         heard.calls = [{"index": choice.calls + place} | call for place, call in enumerate(heard.calls)]
-        choice.calls += len(heard.calls)
+        if self._legacy and choice.calls:
+            heard.calls = []
+        choice.calls += made
         choice.answered = choice.answered or bool(heard.text or heard.calls or heard.images)
-        delta: Json = ({"content": heard.text} if heard.text else {}) | heard.message()
+        delta: Json = ({"content": heard.text} if heard.text else {}) | heard.message(legacy=self._legacy)
         if not delta or choice.begun:
             return delta
         choice.begun = True
         return {"role": "assistant", "content": None if heard.calls else ""} | delta
 
     def _last(self, index: int, choice: Choice) -> list[Json]:
-        last = self._chunk(index, {}, reason=said.finish_reason(choice.reason, called=choice.calls > 0))
+        reason = said.finish_reason(choice.reason, called=choice.calls > 0, legacy=self._legacy)
+        last = self._chunk(index, {}, reason=reason)
         return [last] if choice.begun else [self._chunk(index, {"role": "assistant", "content": ""}), last]
 
     def _chunk(self, index: int, delta: Json, *, reason: str | None = None, logprobs: Json | None = None) -> Json:

@@ -156,3 +156,16 @@ def test_it_gives_back_names_it_had_to_change_in_a_stream_too() -> None:
     body = {"candidates": [{"content": {"parts": [{"functionCall": {"name": "see_it"}}]}, "finishReason": "STOP"}]}
     [chunk] = stream.feed(b"", orjson.dumps(body))
     assert chunk["choices"][0]["delta"]["tool_calls"][0]["function"]["name"] == "see it"
+
+
+def test_it_streams_one_call_to_who_speaks_of_functions() -> None:
+    stream = adapter().stream(chat(functions=[{"name": "see it"}]))
+    parts = [{"functionCall": {"name": "see_it", "args": {"n": number}}} for number in range(2)]
+    body = {"candidates": [{"content": {"parts": parts}}]}
+    [chunk] = stream.feed(b"", orjson.dumps(body))
+    called = {"name": "see it", "arguments": '{"n":0}'}
+    assert chunk["choices"][0]["delta"] == {"role": "assistant", "content": None, "function_call": called}
+    body = {"candidates": [{"content": {"parts": parts[:1]}, "finishReason": "STOP"}]}
+    assert stream.feed(b"", orjson.dumps(body)) == []
+    [last] = stream.finish()
+    assert last["choices"][0]["finish_reason"] == "function_call"
