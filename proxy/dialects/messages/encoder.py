@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from accounts.prices import Usage
 from proxy.dialects.base import Json, StreamEncoder
 from proxy.dialects.messages.outward import NOTHING, error_object, event, made_id, message_id, stopped
@@ -18,7 +20,9 @@ class MessageEncoder(StreamEncoder):
         self._number = -1  # of the latest block
         self._open = ""  # the kind of the block that is open: "text", "thinking", "tool_use" or none
         self._call: int | None = None  # OpenAI's index of the call whose block is open
-        self._waiting: dict[int, Json] = {}  # calls whose name has not come yet
+        self._argued: list[str] = []  # its arguments so far
+        self._may_be_whole = False
+        self._waiting: dict[int, Json] = {}  # calls whose name has not come yet, or that one before them holds up
         self._done: set[int] = set()
         self._reason: Any = None
         self._refused: list[str] = []
@@ -108,40 +112,59 @@ class MessageEncoder(StreamEncoder):
         function = call["function"] if isinstance(call.get("function"), dict) else {}
         arguments = function.get("arguments")
         arguments = arguments if isinstance(arguments, str) else ""
-        if index != self._call and index in self._done:
-            if not arguments:
+        if index == self._call:
+            return self._argue(arguments) + self._next_calls()
+        if index in self._done:
+            if not arguments.strip():
                 return b""
             raise StreamCut("The provider mixed the pieces of several calls.", code="upstream_invalid_response")
+        waiting = self._waiting.setdefault(index, {"name": "", "arguments": []})
+        waiting |= {name: call[name] for name in ("id", "extra_content") if call.get(name)}
+        waiting["name"] = waiting["name"] or str(function.get("name") or "")
+        waiting["arguments"].append(arguments)
+        return self._next_calls()
+
+    def _next_calls(self) -> bytes:
+        """Open calls that wait and have a name, each when the one before is whole: some mix the pieces of several."""
         out = b""
-        if index != self._call:
-            waiting = self._waiting.setdefault(index, {"arguments": ""})
-            waiting |= {name: call[name] for name in ("id", "extra_content") if call.get(name)}
-            waiting["arguments"] += arguments
-            if not function.get("name"):
-                return b""
-            out, arguments = self._open_call(index, str(function["name"])), waiting["arguments"]
-        if arguments:
-            out += self._add({"type": "input_json_delta", "partial_json": arguments})
+        while self._waiting and (self._call is None or self._is_whole()):
+            index = next((index for index, known in self._waiting.items() if known["name"]), None)
+            if index is None:
+                break
+            out += self._open_call(index)
         return out
 
-    def _open_call(self, index: int, name: str) -> bytes:
+    def _is_whole(self) -> bool:
+        """Say whether the arguments of the open call are whole."""
+        if self._may_be_whole:
+            try:
+                orjson.loads("".join(self._argued))
+            except orjson.JSONDecodeError:
+                self._may_be_whole = False
+        return self._may_be_whole
+
+    def _open_call(self, index: int) -> bytes:
         known = self._waiting.pop(index)
         self._done.add(index)
-        block: Json = {"id": known.get("id") or made_id(self._id, index), "name": name, "input": {}}
+        block: Json = {"id": known.get("id") or made_id(self._id, index), "name": known["name"], "input": {}}
         if isinstance(known.get("extra_content"), dict):
             block["extra_content"] = known["extra_content"]
         out = self._close() + self._block("tool_use", block)
-        self._call = index
-        return out
+        self._call, self._argued, self._may_be_whole = index, [], False
+        return out + self._argue("".join(known["arguments"]))
+
+    def _argue(self, arguments: str) -> bytes:
+        """Give more of the arguments of the open call."""
+        if not arguments:
+            return b""
+        self._argued.append(arguments)
+        if end := arguments.rstrip()[-1:]:
+            self._may_be_whole = end == "}"
+        return self._add({"type": "input_json_delta", "partial_json": arguments})
 
     def _late_calls(self) -> bytes:
-        """Give calls that never got a name: what they hold is not kept from the caller."""
-        out = b""
-        for index, known in sorted(self._waiting.items()):
-            arguments = known["arguments"]
-            out += self._open_call(index, "")
-            out += self._add({"type": "input_json_delta", "partial_json": arguments}) if arguments else b""
-        return out
+        """Give calls that still wait, also those that never got a name: what they hold is not kept from the caller."""
+        return b"".join(self._open_call(index) for index in sorted(self._waiting))
 
     def _block(self, kind: str, told: Json) -> bytes:
         """Open a block of this kind, unless one is open."""
