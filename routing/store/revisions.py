@@ -1,6 +1,6 @@
 """Publishing: the draft frozen into a revision, undone, previewed. Publishers wait for each other."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.db import connection, transaction
@@ -85,13 +85,19 @@ def restore(revision: Revision | int, author: str, *, move_credentials: bool = F
 
 def set_rows(revision: Revision, *, move_credentials: bool = False) -> str:
     """Make the draft say what an earlier revision said, and return a note on it. Raises RoutingRefused."""
-    before, after = draft(), document_of(revision)
-    led = credentials.led_elsewhere(before, after)
-    if led and not move_credentials:
-        raise CredentialsMove(f"the stored credential of {', '.join(led)} was entered for another host")
+    after = document_of(revision)
+    if not move_credentials:
+        refuse_moved(draft(), after)
     notices = write_rows(after, {}, replace=True)
     DraftEdit.objects.all().delete()
     return ". ".join([f"Restored revision {revision.number}", *notices])
+
+
+def refuse_moved(before: Document, after: Document, *, entered: Collection[str] = ()) -> None:
+    """Raise CredentialsMove where a stored credential would come to another host; `entered` providers get a new one."""
+    led = [name for name in credentials.led_elsewhere(before, after) if name not in entered]
+    if led:
+        raise CredentialsMove(f"the stored credential of {', '.join(led)} was entered for another host")
 
 
 def before_last() -> int:

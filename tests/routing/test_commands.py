@@ -88,6 +88,30 @@ def test_it_refuses_with_a_sentence(tmp_path: Path, text: str, words: str) -> No
     assert Revision.objects.count() == 0
 
 
+def test_it_takes_no_credential_to_another_host_unless_it_is_said(tmp_path: Path) -> None:
+    run("import", file(tmp_path))
+    here, there = "http://127.0.0.1:11434/v1", "http://127.0.0.1:6666/v1"
+    before = store.latest()
+    exported = tmp_path / "out.yaml"
+    run("export", str(exported))
+    moved = file(tmp_path, exported.read_text().replace(here, there))
+    for options in ((), ("--dry-run",), ("--replace",)):
+        with pytest.raises(CommandError, match=r"Nothing was changed: .* of box was entered for another host.*--move"):
+            run("import", moved, *options)
+        assert (Provider.objects.get(name="box").base_url, store.latest()) == (here, before)
+    run("import", moved, "--move-credentials")
+    box = Provider.objects.get(name="box")
+    assert (box.base_url, box.credential) == (there, "sk-in-the-clear")
+    run("import", file(tmp_path, TEXT.replace("sk-in-the-clear", "sk-entered-again")))
+    box.refresh_from_db()
+    assert (box.base_url, box.credential) == (here, "sk-entered-again")
+    run(
+        "import",
+        file(tmp_path, f"providers: [{{name: box, kind: openai-compatible, base_url: '{there}', credential: ''}}]"),
+    )
+    assert not Provider.objects.get(name="box").has_stored_credential
+
+
 def test_it_says_when_a_file_cannot_be_read_or_written(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be read"):
         run("import", str(tmp_path / "none.yaml"))

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from routing import exchange, inherited, store
 from routing.address import AddressRefused
+from routing.diff import changes
 from routing.document import Document, DocumentError, Entry
 from routing.kinds import KINDS
 from routing.management.tables import AUTHOR, outcome, sentences, text
@@ -29,6 +30,11 @@ class Command(BaseCommand):
         parser.add_argument("--replace", action="store_true", help="Remove what the file does not mention.")
         parser.add_argument("--dry-run", action="store_true", help="Show what would change, and change nothing.")
         parser.add_argument("--note", default="", help="A note for the revision.")
+        parser.add_argument(
+            "--move-credentials",
+            action="store_true",
+            help="Let stored credentials follow their providers to the hosts that the file names.",
+        )
 
     def handle(self, *, file: str | None, env: bool, yes: bool, dry_run: bool, **options: Any) -> None:
         if env == (file is not None):
@@ -36,24 +42,32 @@ class Command(BaseCommand):
         try:
             reading = _inherited() if file is None else exchange.read(text(file), os.environ)
             self._say(*reading.notices, *allow_private_addresses(reading.document))
+            replace, move = options["replace"], options["move_credentials"]
             if dry_run or (env and not yes):
-                self._show(reading, options["replace"], "this was a dry run." if dry_run else "--yes applies it.")
+                self._say(*self._changes(reading, replace, move))
+                self._say("Nothing was changed: " + ("this was a dry run." if dry_run else "--yes applies it."))
                 return
             note = options["note"] or (f"Imported {Path(file).name}" if file else "Imported from the environment")
-            self._apply(reading, replace=options["replace"], note=note)
+            self._apply(reading, replace, move, note)
+        except store.CredentialsMove as refused:
+            raise CommandError(
+                f"Nothing was changed: {refused}. Give it again in the file or the admin, or say --move-credentials."
+            ) from None
         except (DocumentError, store.RoutingRefused) as error:
             raise CommandError(str(error)) from None
 
-    def _show(self, reading: exchange.Reading, replace: bool, why: str) -> None:
-        changes = store.preview(reading.document, secrets=reading.secrets, replace=replace)
-        self._say(*sentences(changes), f"Nothing was changed: {why}")
+    def _changes(self, reading: exchange.Reading, replace: bool, move: bool) -> list[str]:
+        before, after = store.tried(reading.document, secrets=reading.secrets, replace=replace)
+        if not move:
+            store.refuse_moved(before, after, entered=reading.secrets)
+        return sentences(changes(before, after))
 
     @transaction.atomic
-    def _apply(self, reading: exchange.Reading, *, replace: bool, note: str) -> None:
-        changes = store.preview(reading.document, secrets=reading.secrets, replace=replace)
+    def _apply(self, reading: exchange.Reading, replace: bool, move: bool, note: str) -> None:
+        told = self._changes(reading, replace, move)
         kept = store.take(reading.document, AUTHOR, note, secrets=reading.secrets, replace=replace)
         self._say(*(f"provider {name}: credential stored, encrypted" for name in reading.secrets))
-        self._say(*sentences(changes), outcome(kept))
+        self._say(*told, outcome(kept))
 
     def _say(self, *lines: str) -> None:
         for line in lines:
