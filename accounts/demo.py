@@ -10,7 +10,7 @@ from random import Random
 
 from accounts.ledger.entry import Attempt, Entry, totals
 from accounts.ledger.ids import uuid7
-from accounts.ledger.recover import Pricing
+from accounts.ledger.pricing import Pricing
 from accounts.prices import Usage
 
 DAYS, DAY = 30, 86400.0

@@ -7,7 +7,7 @@ nano-USD per million units, so an amount in USD per million tokens times 1e9.
 import logging
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter, mul
 from typing import Any
 
@@ -120,6 +120,14 @@ class Price:
     def by_request(self) -> bool:
         """Whether it asks something for each request, beside what that used."""
         return bool(self.nano_per_million.get("requests"))
+
+    def whole(self, usage: Usage, took_us: int) -> Usage:
+        """Return the usage with the request, and the seconds that it took, begun ones too, where those have a price."""
+        if self.by_request and not usage.requests:
+            usage = replace(usage, requests=1)
+        if self.timed and not usage.seconds:
+            usage = replace(usage, seconds=max(1, -(-took_us // 1_000_000)))
+        return usage
 
     @property
     def steps(self) -> Steps:

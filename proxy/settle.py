@@ -8,8 +8,8 @@ import asyncio
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 
+from accounts.ledger import pricing
 from accounts.ledger.entry import Attempt, totals
 from accounts.ledger.journal import JournalUnavailable
 from accounts.prices import Usage, tier_said
@@ -102,35 +102,9 @@ def attempt_failed(gateway: Gateway, call: Call, attempt: Attempt, target: Targe
 
 def price_attempt(gateway: Gateway, attempt: Attempt, usage: Usage | None, source: str) -> None:
     """Put usage and cost on the attempt: the price in force when it began, nothing where it was opened as free."""
-    attempt.usage_source = source
-    if usage is not None and gateway.book.beside:
-        usage = _beside(gateway, attempt, usage)
-    attempt.usage = usage.as_dict() if usage else None
-    if usage is None:
-        return
-    attempt.service_tier = usage.service_tier or attempt.service_tier
-    charge = gateway.book.charge(
-        attempt.provider,
-        attempt.kind,
-        attempt.model,
-        usage,
-        at=attempt.started_at,
-        free=attempt.cost_status == "free",
-        service_tier=attempt.service_tier,
-    )
-    attempt.charged(charge)
-
-
-def _beside(gateway: Gateway, attempt: Attempt, usage: Usage) -> Usage:
-    """Return the usage with the request, and the seconds that it took, begun ones too, where those have a price."""
-    price = gateway.book.find(attempt.provider, attempt.kind, attempt.model, attempt.started_at)
-    if price is None:
-        return usage
-    if price.by_request and not usage.requests:
-        usage = replace(usage, requests=1)
-    if price.timed and not usage.seconds:
-        usage = replace(usage, seconds=max(1, -(-(attempt.latency_us or 0) // 1_000_000)))
-    return usage
+    attempt.usage_source, attempt.usage = source, None
+    if usage is not None:
+        pricing.put(gateway.book, attempt, usage)
 
 
 def answered(

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.ledger.recover import pricing
+from accounts.ledger.pricing import pricing
 from accounts.store import alerts, books, budgets, keys, leases, ledger, marks, months, prices, reprice
 from accounts.store.books import Books
 from proxy import store as cached

@@ -2,22 +2,26 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from accounts.ledger.entry import Attempt, Entry, from_json, to_json, totals
+from accounts.ledger import pricing
+from accounts.ledger.entry import Entry, from_json, to_json, totals
 from accounts.ledger.scan import Scan, names, scan, segments_of
-from accounts.prices import Book, Charge, Usage
+from accounts.prices import Book, Usage
 
 BYTES_PER_TOKEN = 4
-Pricing = Callable[[Attempt, Usage], Charge]
+LONGEST = 1800  # seconds that a call is taken to have lasted: the clock may have been set meanwhile
 
 
 class Orphan:
-    """The journal of a dead process. Its lock is ours until `release` or `remove`."""
+    """The journal of a dead process, which was `alive_at` last, in epoch seconds. Its lock is ours until `release` or
+    `remove`.
+    """
 
-    def __init__(self, folder: Path, name: str, lock: int) -> None:
-        self.name = name
+    def __init__(self, folder: Path, name: str, lock: int, *, alive_at: float) -> None:
+        self.name, self.alive_at = name, alive_at
         self._folder, self._lock = folder, lock
 
     def scan(self) -> Scan:
@@ -38,21 +42,23 @@ class Orphan:
 def orphans(folder: Path) -> Iterator[Orphan]:
     """Take over the journals of dead processes, one after the other. Each must be removed or released."""
     for name in names(folder):
+        alive_at = max(map(_changed_at, [folder / f"{name}.lock", *segments_of(folder, name)]))
         lock = _take_lock(folder / f"{name}.lock")
         if lock is not None:
-            yield Orphan(folder, name, lock)
+            yield Orphan(folder, name, lock, alive_at=alive_at)
 
 
-def recover(held: Scan, price: Pricing) -> Iterator[bytes]:
+def recover(held: Scan, book: Book, *, alive_at: float) -> Iterator[bytes]:
     """Yield every row as the ledger should have it; what is no entry comes as it is. Raises OSError."""
     for line in held.rows.values():
         raw = line.read()
-        yield raw if line.settled else _ended(raw, price)
+        yield raw if line.settled else _ended(raw, book, alive_at)
 
 
-def interrupt(entry: Entry, price: Pricing) -> None:
+def interrupt(entry: Entry, book: Book, *, alive_at: float) -> None:
     """End an open request whose process died: an attempt under way is estimated from the size of its prompt.
 
+    It is taken to have lasted until the process was alive last, and is priced as one whose caller left.
     A request that had reached no provider, or none that may bill it, has failed.
     """
     under_way = [attempt for attempt in entry.attempts if attempt.status == "open"]
@@ -60,37 +66,28 @@ def interrupt(entry: Entry, price: Pricing) -> None:
         attempt.status, attempt.error = "interrupted", "process_died"
         if attempt.usage_source == "none":
             attempt.usage, attempt.usage_source = {"input": -(-entry.prompt_bytes // BYTES_PER_TOKEN)}, "estimated"
-        attempt.charged(price(attempt, Usage(**(attempt.usage or {}), service_tier=attempt.service_tier)))
+        attempt.latency_us = int(min(max(0.0, alive_at - attempt.started_at), LONGEST) * 1_000_000)
+        units: dict[str, Any] = attempt.usage or {}
+        pricing.put(book, attempt, Usage(**units))
     billed = any(attempt.status == "interrupted" for attempt in entry.attempts)
     entry.status, entry.error = ("interrupted" if billed else "failed"), "process_died"
     totals(entry)
 
 
-def pricing(book: Book) -> Pricing:
-    """Price attempts as of their own start. What was marked free when it was opened stays free."""
-
-    def price(attempt: Attempt, usage: Usage) -> Charge:
-        free = attempt.cost_status == "free"
-        return book.charge(
-            attempt.provider,
-            attempt.kind,
-            attempt.model,
-            usage,
-            at=attempt.started_at,
-            free=free,
-            service_tier=attempt.service_tier,
-        )
-
-    return price
-
-
-def _ended(raw: bytes, price: Pricing) -> bytes:
+def _ended(raw: bytes, book: Book, alive_at: float) -> bytes:
     try:
         entry = from_json(raw)
-        interrupt(entry, price)
+        interrupt(entry, book, alive_at=alive_at)
     except (ValueError, TypeError):
         return raw  # the ledger will refuse it and keep it in quarantine
     return to_json(entry)
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def _take_lock(path: Path) -> int | None:

@@ -16,7 +16,7 @@ from django.db import DataError, IntegrityError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from accounts.ledger.journal import Journal
-from accounts.ledger.recover import Orphan, orphans, pricing, recover
+from accounts.ledger.recover import Orphan, orphans, recover
 from accounts.models import AttemptRecord, LedgerQuarantine, RequestRecord
 from accounts.store import leases, totals
 from accounts.store.prices import load_book
@@ -96,7 +96,7 @@ def batches(items: Iterable[T], size: int = BATCH) -> Iterator[list[T]]:
 def _adopt(orphan: Orphan) -> int:
     count = 0
     with orphan.scan() as held:
-        rows = recover(held, pricing(load_book())) if held.rows else ()
+        rows = recover(held, load_book(), alive_at=orphan.alive_at) if held.rows else ()
         for batch in batches(rows):
             save_entries(batch)
             count += len(batch)

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Prefetch
 
 from accounts.ledger.entry import Attempt
-from accounts.ledger.recover import Pricing
+from accounts.ledger.pricing import Pricing
 from accounts.models import Adjustment, AttemptRecord, RequestRecord
 from accounts.prices import UNITS, Usage
 from accounts.store import totals
@@ -100,7 +100,7 @@ def _charge(row: AttemptRecord, price: Pricing) -> tuple[int | None, int | None]
 def _plain(row: AttemptRecord) -> Attempt:
     started_at = row.started_at.timestamp()
     plain = Attempt(row.number, row.target, row.provider, row.kind, row.model, started_at)
-    plain.service_tier = row.service_tier
+    plain.service_tier, plain.latency_us = row.service_tier, row.latency_us
     return plain
 
 

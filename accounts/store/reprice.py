@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 
-from accounts.ledger.recover import Pricing, pricing
+from accounts.ledger.pricing import Pricing, pricing
 from accounts.models import AttemptRecord, DailyTotal, RequestRecord
 from accounts.models.repricing import Repricing
 from accounts.prices import Book

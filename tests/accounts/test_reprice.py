@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db.models import Sum
 
-from accounts.ledger.recover import pricing
+from accounts.ledger.pricing import pricing
 from accounts.models import Adjustment, DailyTotal, Repricing, RequestRecord, Team
 from accounts.prices import UNITS, Book, Price, Usage
 from accounts.reports import figures, records
@@ -83,6 +83,14 @@ def test_a_third_price_goes_from_the_second(tmp_path: Path) -> None:
     applied()
     assert standing(row).cost_nano == NEW
     assert Adjustment.objects.count() == 3
+    assert sound(tmp_path)
+
+
+def test_what_a_request_and_its_time_cost_is_reckoned_as_if_the_price_had_been_there(tmp_path: Path) -> None:
+    (row,) = save(entry(attempt(latency_us=2_100_000)))
+    amounts = {"input": 1_000_000_000, "output": 2_000_000_000, "requests": 10**13, "seconds": 5 * 10**11}
+    applied(book=Book([Price(8, "openai", "", "*", 0.0, amounts)]))
+    assert standing(row).cost_nano == NEW + 10_000_000 + 3 * 500_000
     assert sound(tmp_path)
 
 

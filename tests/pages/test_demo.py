@@ -6,7 +6,7 @@ from django.core.management import CommandError, call_command
 
 from accounts import demo
 from accounts.ledger.entry import to_json
-from accounts.ledger.recover import pricing
+from accounts.ledger.pricing import pricing
 from accounts.models import Adjustment, ApiKey, KeyRequest, LedgerQuarantine, Membership, RequestRecord, Team
 from accounts.prices import Book
 from accounts.store.verify import verify

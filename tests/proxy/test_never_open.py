@@ -111,7 +111,7 @@ async def test_what_was_never_opened_leaves_nothing_behind(tmp_path: Path) -> No
 
 
 async def test_a_damaged_price_does_not_keep_a_dead_process_s_rows_from_the_ledger(tmp_path: Path) -> None:
-    from accounts.ledger.recover import pricing, recover
+    from accounts.ledger.recover import recover
     from accounts.prices import Book
 
     async with MockServer() as mock, bench(tmp_path / "living", [route("m", (provider(mock.base_url), "ok"))]) as gw:
@@ -120,6 +120,6 @@ async def test_a_damaged_price_does_not_keep_a_dead_process_s_rows_from_the_ledg
         with pytest.raises(GatewayError):
             await gw.ask(ASK)
         with scan(tmp_path / "living", journal.name) as held:
-            (raw,) = recover(held, pricing(Book([DAMAGED])))
+            (raw,) = recover(held, Book([DAMAGED]), alive_at=0.0)
         gw.gateway.journal.left = 0  # type: ignore[attr-defined]
     assert b'"status":"interrupted"' in raw and b'"unpriced"' in raw

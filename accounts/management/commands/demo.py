@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts import demo, keys
 from accounts.ledger.entry import Entry, to_json
-from accounts.ledger.recover import pricing
+from accounts.ledger.pricing import pricing
 from accounts.models import ApiKey, KeyRequest, Membership, RequestRecord, Team
 from accounts.money import NANO_PER_USD
 from accounts.store.adjust import adjust

@@ -113,7 +113,7 @@ async def test_what_was_reported_is_in_the_journal_before_it_is_handed_on(tmp_pa
         for number in (1, 2):
             await caller.respond()
             (found,) = gw.open_rows()
-            recover.interrupt(found, recover.pricing(gw.gateway.book))
+            recover.interrupt(found, gw.gateway.book, alive_at=0.0)
             assert (found.status, found.cost_nano, found.usage_source) == ("interrupted", number * COST, "provider")
 
 
@@ -311,5 +311,5 @@ async def test_what_is_heard_is_transcribed_at_the_price_of_the_model_that_does(
         (1, "gpt-4o-transcribe", "settled"),
         (2, "gpt-realtime", "settled"),
     ]
-    recover.interrupt(found, recover.pricing(gw.gateway.book))
+    recover.interrupt(found, gw.gateway.book, alive_at=0.0)
     assert found.cost_nano == cost
