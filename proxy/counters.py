@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from accounts.ledger.entry import Entry
@@ -16,6 +24,8 @@ class Counters:
 
     def __init__(self, *, folder: str = "") -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
+        # It would look by itself when it is imported, and that may be before the folder is known.
+        values.ValueClass = values.MultiProcessValue() if folder else values.MutexValue  # type: ignore[no-untyped-call]
         self._folder = folder
         self._registry = registry = CollectorRegistry()
         labels = ["surface", "route", "provider", "status"]

@@ -30,6 +30,10 @@ def _nothing_to_stop() -> None:
     """Stop nothing."""
 
 
+def _nothing_to_bury(pid: int) -> None:
+    """A dead worker leaves nothing behind."""
+
+
 def _let_it_come(method: str, target: bytes, headers: Headers, address: str) -> None:
     """Read every body."""
 
@@ -68,6 +72,8 @@ class ServerConfig:
     """Called with the worker's number, from 0, before it accepts connections."""
     on_stop: Callable[[], Awaitable[None] | None] = _nothing_to_stop
     """Called after the drain, before the exit, on the loop's thread; what it returns is awaited if it can be."""
+    on_death: Callable[[int], None] = _nothing_to_bury
+    """Called in the parent with the process id of a worker that has ended."""
     early: Early = _let_it_come
     """Asked before a large body is read (chunked, above 64 KiB, or `Expect: 100-continue`): method, request target
     with its query, headers, the client's address. An answer is sent at once and the connection closed; None lets the

@@ -106,6 +106,7 @@ class Parent:
             if slot.pid:
                 pid, status = os.waitpid(slot.pid, os.WNOHANG)
                 if pid:
+                    self._config.on_death(pid)
                     self._died(slot, os.waitstatus_to_exitcode(status))
 
     def _died(self, slot: _Slot, code: int) -> None:

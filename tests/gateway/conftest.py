@@ -41,12 +41,12 @@ def stand(furnished: Furnished, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def start(furnished: Furnished, tmp_path: Path) -> Iterator[Start]:
-    """Start a gateway of the test's own, with these settings."""
+    """Start a gateway of the test's own, with these options of `qlite serve` and these settings."""
     home, keys, mock = furnished
     started: list[Stand] = []
 
-    def begin(**settings: str) -> Stand:
-        started.append(Stand(home.moved(tmp_path / f"data-{len(started)}", **settings), keys, mock))
+    def begin(*options: str, **settings: str) -> Stand:
+        started.append(Stand(home.moved(tmp_path / f"data-{len(started)}", **settings), keys, mock, *options))
         return started[-1]
 
     yield begin

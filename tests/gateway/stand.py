@@ -49,8 +49,8 @@ class House(Home):
 class Stand:
     """A running gateway, how to call it, and what it has written down."""
 
-    def __init__(self, home: House, keys: Mapping[str, str], mock: MockServer) -> None:
-        self.home, self.keys, self.mock = home, keys, mock
+    def __init__(self, home: House, keys: Mapping[str, str], mock: MockServer, *options: str) -> None:
+        self.home, self.keys, self.mock, self.options = home, keys, mock, options
         self.key = keys["good"]
         self.log = home.folder / "serve.log"
         self.start()
@@ -67,7 +67,7 @@ class Stand:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = [*qlite(), "serve"]
+            command = [*qlite(), "serve", *self.options]
             process = subprocess.Popen(command, cwd=ROOT, env=self.home.environment, stdout=log, stderr=log)
         self._server = Server(Where("qlite", self.port), process, time.perf_counter())
         try:

@@ -7,7 +7,9 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from prometheus_client.multiprocess import mark_process_dead
 
+from qlite_site import wiring
 from qlite_site.server import ServerConfig, serve
 
 
@@ -28,15 +30,13 @@ class Command(BaseCommand):
             raise CommandError("QLITE_DEBUG shows settings to whoever asks: it may be on only on a loopback address.")
         if workers > 1:
             self._prepare_workers(allow_sqlite_workers)
-        # After the folder for metrics is known, since prometheus-client looks for it when it is imported.
-        from qlite_site import wiring
-
         config = ServerConfig(
             bind=bind,
             workers=workers,
             app=self.application,
             on_start=self.start,
             on_stop=wiring.stop,
+            on_death=self.bury,
             early=wiring.early,
             error_body=wiring.error_body,
             error_headers=wiring.error_headers,
@@ -64,9 +64,11 @@ class Command(BaseCommand):
 
     def start(self, index: int) -> None:
         """Start what a worker holds, in the worker."""
-        from qlite_site import wiring
-
         wiring.start(index)
+
+    def bury(self, pid: int) -> None:
+        """Take what a dead worker was doing out of the metrics; what it had done stays."""
+        mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def _prepare_workers(self, allow_sqlite: bool) -> None:
         if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") and not allow_sqlite:
