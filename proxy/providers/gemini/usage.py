@@ -34,23 +34,27 @@ def _disjoint(reported: Mapping[str, Any]) -> Usage:
     if thoughts and thoughts <= made and total in (prompt + made, prompt + made + tools):
         made -= thoughts
     # Details only break the counts down: where the two disagree, the counts hold.
-    heard, seen = (
-        _of(reported, "promptTokensDetails", kind) - _of(reported, "cacheTokensDetails", kind) for kind in KINDS
-    )
-    heard = min(max(heard, 0), prompt - cached)
-    seen = min(max(seen, 0), prompt - cached - heard)
+    heard, seen = (_of(reported, "promptTokensDetails", kind) for kind in KINDS)
+    cached_audio, cached_image = (_of(reported, "cacheTokensDetails", kind) for kind in KINDS)
+    # What the rest of the prompt has no room for has come from the cache, if nobody says so too.
+    cached_audio = min(max(cached_audio, heard - (prompt - cached)), cached)
+    heard = min(max(heard - cached_audio, 0), prompt - cached)
+    cached_image = min(max(cached_image, seen - (prompt - cached - heard)), cached - cached_audio)
+    seen = min(max(seen - cached_image, 0), prompt - cached - heard)
     spoken, drawn = (_of(reported, "candidatesTokensDetails", kind) for kind in KINDS)
     spoken = min(spoken, made)
     drawn = min(drawn, made - spoken)
     return Usage(
         input=prompt - cached - heard - seen + tools,
-        cached_input=cached,
+        cached_input=cached - cached_audio - cached_image,
         output=made - spoken - drawn,
         reasoning=thoughts,
         audio_input=heard,
         audio_output=spoken,
         image_input=seen,
         image_output=drawn,
+        cached_audio=cached_audio,
+        cached_image=cached_image,
     )
 
 
@@ -96,6 +100,7 @@ def as_gemini(usage: Usage) -> Json:
     return (
         told
         | _details("promptTokensDetails", usage.tokens_in, usage.audio_input + usage.cached_audio)
+        | _details("cacheTokensDetails", usage.tokens_cached, usage.cached_audio)
         | _details("candidatesTokensDetails", usage.tokens_out - usage.reasoning, usage.audio_output)
     )
 

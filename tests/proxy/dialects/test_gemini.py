@@ -180,6 +180,6 @@ def test_it_needs_a_model() -> None:
 tokens = st.integers(0, 10**9)
 
 
-@given(st.builds(Usage, tokens, tokens, st.just(0), tokens, tokens, tokens, tokens, st.just(0)))
+@given(st.builds(Usage, tokens, tokens, st.just(0), tokens, tokens, tokens, tokens, st.just(0), cached_audio=tokens))
 def test_it_reads_the_usage_that_it_writes(usage: Usage) -> None:
     assert parse_usage(as_gemini(usage)) == usage
