@@ -31,6 +31,7 @@ from datetime import datetime
 from typing import Any
 
 from accounts.money import usd
+from accounts.prices import Usage
 
 MESSAGE_LIMIT = 1500  # characters; an error body stays below 2 KiB
 
@@ -191,6 +192,8 @@ class UpstreamError(GatewayError):
         self._type = type
         self.upstream_status = upstream_status
         self.billable = billable  # tokens may have been produced and billed: the attempt counts as interrupted
+        self.usage: Usage | None = None  # what the provider reported for an answer that is none, whole or so far
+        self.usage_source = "provider"
 
     @property
     def type(self) -> str:

@@ -90,7 +90,8 @@ def attempt_failed(gateway: Gateway, call: Call, attempt: Attempt, target: Targe
     if error.billable:
         sent = -(-call.entry.prompt_bytes // tokens.BYTES_PER_TOKEN)
         least = Usage(requests=1) if attempt.usage else Usage(input=sent)
-        price_attempt(gateway, attempt, least, "estimated")
+        source = error.usage_source if error.usage else "estimated"
+        price_attempt(gateway, attempt, error.usage or least, source)
         attempt.status = "interrupted"
     else:
         attempt.usage, attempt.usage_source = None, "none"

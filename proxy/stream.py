@@ -87,7 +87,10 @@ class ProviderStream(ABC):
                 self._first += await self._advance()
         except StreamCut as cut:
             self.close()
-            raise UpstreamError(cut.message, status=cut.status, code=cut.code, billable=True) from cut
+            error = UpstreamError(cut.message, status=cut.status, code=cut.code, billable=True)
+            error.usage = self.usage or self.so_far
+            error.usage_source = "provider" if self.usage else "estimated"
+            raise error from cut
         except BaseException:
             self.close()
             raise

@@ -142,7 +142,11 @@ class Translated:
     def read(self, call: Call, target: Target, raw: bytes) -> Read:
         adapter = _adapter(target)
         body = in_form(_completion(raw, target)) if adapter.dialect == "openai" else _object(raw, target)
-        completion = adapter.reply(body, call.chat)
+        try:
+            completion = adapter.reply(body, call.chat)
+        except UpstreamError as error:
+            error.usage = adapter.usage(body)
+            raise
         if (note := _noter(call, adapter)) is not None:
             note(completion)
         if call.match.route.answer_as_asked:

@@ -3,14 +3,16 @@
 import asyncio
 from pathlib import Path
 
+import orjson
 import pytest
 
 from loadtest.mockserver import Answer, MockServer
 from proxy import body as bodies
 from proxy.call import STOPPING, Call, Proceed, Reply
-from proxy.errors import BadRequest
+from proxy.errors import BadRequest, GatewayError
 from routing.health import Health
 from tests.proxy.harness import ASK, bench, provider, read, route
+from tests.proxy.native.harness import of_kind
 
 HELLO = b'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\n'
 
@@ -133,3 +135,18 @@ async def test_a_kept_stream_that_amounts_to_nothing_is_not_given_again(tmp_path
             assert odd in await gw.stream(ASK)
             assert HELLO in await gw.stream(ASK)
             assert len(mock.hits) == 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_that_is_none_costs_what_its_provider_counted(tmp_path: Path, stream: bool) -> None:
+    used = {"promptTokenCount": 10, "thoughtsTokenCount": 2000, "totalTokenCount": 2010}
+    body = orjson.dumps({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL"}], "usageMetadata": used})
+    streamed = Answer(headers={"content-type": "text/event-stream"}, chunks=[b"data: %b\n\n" % body])
+    async with MockServer() as mock:
+        mock.script("*", streamed if stream else Answer(body=body))
+        async with bench(tmp_path, [route("m", (of_kind("gemini", mock), "gemini-x"))]) as gw:
+            with pytest.raises(GatewayError) as raised:
+                await gw.ask(ASK | {"stream": stream})
+            row = await gw.row()
+    assert raised.value.code == "upstream_invalid_response"
+    assert (row.status, row.usage_source, row.usage) == ("interrupted", "provider", {"input": 10, "reasoning": 2000})
