@@ -8,20 +8,25 @@ that it has kept) cannot be known before.
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
+import orjson
+
 from accounts.prices import REQUESTS, UNITS, Book, Usage
-from accounts.rates import STANDARD
+from accounts.rates import BATCH, STANDARD
 from proxy import settle
 from proxy.call import Call
 from proxy.errors import ModelUnpriced
+from proxy.native import batched
 from routing.snapshot import Target
 
 DEFAULT_OUTPUT = 4096  # tokens of an answer whose length the caller leaves open
 DEFAULT_OUTPUT_OF = {"anthropic": 20_480}  # by kind: our translation allows as much where the model thinks
 MOST_OUTPUT = 1_000_000  # no model says more, whatever is asked
 FLOOR_NANO = 10_000_000  # one cent: for what is metered by other units than tokens, or not at all
+BATCH_NANO = 1_000_000_000  # a dollar: for a batch whose requests are in a file, which is not read here
 SESSION_NANO = 250_000_000  # a quarter of a dollar: what a Realtime session has in hand for its next responses
 PICTURE_TOKENS = 50_000  # the most that any provider counts for one
 IMAGE_TOKENS = 8192  # of one that is made
@@ -85,6 +90,10 @@ def most(book: Book, call: Call, targets: Sequence[Target], at: float) -> Priced
 def _rates(call: Call) -> Rates:
     """Return in which classes the tokens of this call may be counted, and in which service tiers."""
     raw, tier = call.asked.raw, settle.tier_asked(call)
+    return *_classes(raw), (STANDARD,) if tier == STANDARD else (STANDARD, tier)
+
+
+def _classes(raw: bytes) -> tuple[tuple[int, ...], tuple[int, ...]]:
     ins, outs = INPUT, OUTPUT
     if b"cache_control" in raw:
         ins += CACHE_WRITE
@@ -92,7 +101,7 @@ def _rates(call: Call) -> Rates:
         ins, outs = ins + IMAGE_IN, outs + IMAGE_OUT
     if b"audio" in raw:
         ins, outs = ins + AUDIO_IN, outs + AUDIO_OUT
-    return ins, outs, (STANDARD,) if tier == STANDARD else (STANDARD, tier)
+    return ins, outs
 
 
 def _bound(book: Book, target: Target, rates: Rates, prompt: int, output: int, at: float) -> int | None:
@@ -106,7 +115,7 @@ def _bound(book: Book, target: Target, rates: Rates, prompt: int, output: int, a
     seconds = -(-(target.provider.total_timeout or LONGEST) // 1) if price.timed else 0
     most = 0
     for service in services:
-        for step in price.steps.get(service, ()):
+        for step in price.steps.get(service) or price.steps[STANDARD]:
             if step.above and step.above >= prompt:
                 continue  # a prompt of this size does not get there
             if (prompt and INPUT[0] in step.missing) or (output and OUTPUT[0] in step.missing):
@@ -120,12 +129,15 @@ def _bound(book: Book, target: Target, rates: Rates, prompt: int, output: int, a
 
 def prompt_bound(call: Call) -> int:
     """Return more tokens than any provider counts for the prompt."""
-    raw = call.asked.raw
+    return _prompt(call.asked.raw, call.asked.body)
+
+
+def _prompt(raw: bytes, body: dict[str, Any]) -> int:
     fetched = len(_ELSEWHERE.findall(raw)) * PICTURE_TOKENS if b"image" in raw or b"file" in raw else 0
     if len(raw) <= SMALL:
         return len(raw) + fetched
     saved = 0
-    for name, text in _strings(call.asked.body):
+    for name, text in _strings(body):
         if len(text) > SMALL // 4 and name in MEDIA and text.isascii() and " " not in text:
             saved += len(text) - _media(text)
     return len(raw) - saved + fetched
@@ -144,8 +156,25 @@ def _unmetered(book: Book, call: Call, targets: Sequence[Target], at: float) -> 
         return priced, 0
     if session:
         return priced, SESSION_NANO
+    if (held := batched.requests(call)) is not None:
+        return priced, max(_batch(book, call, priced, held, at), FLOOR_NANO if held else BATCH_NANO)
     units = _own_units(call) if named else []
     return priced, max([FLOOR_NANO, *(_charge(book, target, usage, at) for target in priced for usage in units)])
+
+
+def _batch(book: Book, call: Call, targets: Sequence[Target], held: list[batched.Request], at: float) -> int:
+    """Return the most that these requests cost together, at the dearest target. Raises ModelUnpriced."""
+    sums = [0] * len(targets)
+    for model, body in held:
+        raw = orjson.dumps(body)
+        rates, prompt = (*_classes(raw), (BATCH,)), _prompt(raw, body)
+        for place, target in enumerate(targets):
+            output = _output(body, target.provider.kind) * _choices(body)
+            cost = _bound(book, replace(target, model=model), rates, prompt, output, at)
+            if cost is None:
+                raise ModelUnpriced(model, why=WHY)
+            sums[place] += cost
+    return max(sums)
 
 
 def _own_units(call: Call) -> list[Usage]:

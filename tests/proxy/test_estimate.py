@@ -1,5 +1,6 @@
 """What a call may cost at most, on each surface: never less than it does where a maximum is given."""
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from accounts.ledger.entry import Entry
 from accounts.prices import Book, Price, Usage
+from accounts.rates import Service
 from proxy import estimate, tokens
 from proxy.call import Call
 from proxy.dialects.base import Asked
@@ -126,6 +128,56 @@ def test_each_operation_reserves_in_its_own_units(
     if path == "embeddings":
         expected = size(body) * 1_000
     assert most(body, passing=passed("openai", path), prices=(price,)) == expected
+
+
+def of_batch(family: str, path: str, body: dict[str, Any], kind: str, *prices: Price) -> int:
+    made = call(body, target(kind, operations.NAMELESS), passing=passed(family, path))
+    made.entry.model_asked = f"POST {path}"  # it names none
+    return estimate.most(Book(prices or (PRICE,)), made, made.match.targets, NOW)[1]
+
+
+ASKED = {"model": "m", "max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]}
+CONFIG = {"contents": [{"parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": 100}}
+INLINE = {"requests": {"requests": [{"request": CONFIG}, {"request": CONFIG, "metadata": {}}]}}
+
+
+@pytest.mark.parametrize(
+    ("family", "path", "body", "each"),
+    [
+        ("anthropic", "messages/batches", {"requests": [{"custom_id": str(n), "params": ASKED} for n in "ab"]}, ASKED),
+        ("gemini", "models/m:batchGenerateContent", {"batch": {"inputConfig": INLINE}}, CONFIG),
+        ("gemini", "models/m:batchGenerateContent", {"batch": {"input_config": INLINE}}, CONFIG),
+    ],
+)
+def test_a_batch_reserves_for_each_of_its_requests(
+    family: str, path: str, body: dict[str, Any], each: dict[str, Any]
+) -> None:
+    cost = 2 * (size(each) * IN + 100 * OUT)
+    dear = replace(PRICE, nano_per_million={"input": IN * 10**9, "output": OUT * 10**9})
+    assert of_batch(family, path, body, family, dear) == cost * 1000
+    half = replace(dear, services={"batch": Service(500)})
+    assert of_batch(family, path, body, family, half) == cost * 500
+    assert of_batch(family, path, body, family) == max(cost, estimate.FLOOR_NANO)
+    with pytest.raises(ModelUnpriced):
+        of_batch(family, path, body, family, replace(PRICE, model="other"))
+
+
+@pytest.mark.parametrize(
+    ("family", "path", "body"),
+    [
+        ("openai", "batches", {"input_file_id": "file-1", "endpoint": "/v1/chat/completions"}),
+        ("openai", "batches/", {"input_file_id": "file-1"}),
+        ("gemini", "models/m:batchGenerateContent", {"batch": {"inputConfig": {"fileName": "files/1"}}}),
+        ("anthropic", "messages/batches", {"requests": "none"}),
+    ],
+)
+def test_a_batch_whose_requests_are_elsewhere_reserves_a_dollar(family: str, path: str, body: dict[str, Any]) -> None:
+    assert of_batch(family, path, body, family) == estimate.BATCH_NANO
+
+
+def test_a_batch_that_is_looked_at_or_cancelled_reserves_as_little_as_before() -> None:
+    assert most({}, passing=passed("openai", "batches", "GET")) == 0
+    assert of_batch("openai", "batches/b/cancel", {}, "openai") == estimate.FLOOR_NANO
 
 
 def test_counting_and_looking_reserve_nothing_and_a_session_does() -> None:
