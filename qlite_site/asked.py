@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 from accounts.store.prices import load_book
+from routing.kinds import KINDS
+from routing.models import Provider
 from routing.snapshot import compile
 from routing.store import document_of, latest
 
@@ -30,3 +32,18 @@ def uncounted(name: str, team: str) -> list[str]:
         for provider, model in sorted(targets)
         if f"{provider}/*" in opened
     ]
+
+
+def unpricing(provider: str, kind: str) -> list[str]:
+    """Say why a price for this provider, this kind, or both, prices nothing."""
+    if kind and kind not in KINDS:
+        return [f"There is no kind {kind}, so this prices nothing. The kinds are {', '.join(KINDS)}."]
+    if not provider:
+        return []
+    serving = {each["name"]: each["kind"] for each in document_of(latest())["providers"]}
+    found = serving | dict(Provider.objects.values_list("name", "kind"))
+    if provider not in found:
+        return [f"No provider is called {provider}: as long as there is none, this prices nothing."]
+    if kind and kind != found[provider]:
+        return [f"The provider {provider} is of kind {found[provider]}, not {kind}, so this prices nothing."]
+    return []

@@ -198,6 +198,8 @@ class PriceAdmin(ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         obj.created_by = request.user.get_username()
         super().save_model(request, obj, form, change)
+        for doubt in prices.doubts(obj):
+            messages.warning(request, doubt)
         if obj.approved_at is None:
             messages.info(request, "It waits: calls are priced by it once somebody else has approved it.")
         elif _awaited(obj):

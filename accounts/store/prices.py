@@ -1,5 +1,6 @@
 """The price book, from and to its rows."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.utils import timezone
@@ -9,6 +10,18 @@ from accounts.models import Price
 from accounts.prices import UNITS, Book
 
 OWN = "own"  # the origin of what finance has set itself
+_asked: dict[str, Callable[[str, str], list[str]]] = {}
+
+
+def ask_providers(doubts: Callable[[str, str], list[str]]) -> None:
+    """Let `doubts` say why nobody is priced by what is for a provider, a kind, or both."""
+    _asked["doubts"] = doubts
+
+
+def doubts(price: Price) -> list[str]:
+    """Return a sentence for each reason why this prices nothing as things are."""
+    ask = _asked.get("doubts")
+    return ask(price.provider, price.kind) if ask else []
 
 
 def load_book() -> Book:

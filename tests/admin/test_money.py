@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Adjustment, DailyTotal, Price, RequestRecord
+from routing import store
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
@@ -40,6 +41,30 @@ def test_it_reads_a_price_to_the_nano(finance: Client, text: str, nano: int) -> 
     assert finance.post(reverse("admin:accounts_price_add"), price_form(input=text)).status_code == 302
     made = Price.objects.get()
     assert (made.input, made.created_by) == (nano, "fiona")
+
+
+PRICES_NOTHING = {
+    ("", ""): "",
+    ("house", ""): "",
+    ("house", "openai-compatible"): "",
+    ("new", ""): "",
+    ("", "openai"): "",
+    ("hosue", ""): "No provider is called hosue: as long as there is none, this prices nothing.",
+    ("", "opnai"): "There is no kind opnai, so this prices nothing. The kinds are openai, ",
+    ("house", "openai"): "The provider house is of kind openai-compatible, not openai, so this prices nothing.",
+}
+
+
+@pytest.mark.parametrize(("whose", "told"), PRICES_NOTHING.items(), ids=map(str, PRICES_NOTHING))
+def test_it_says_that_a_price_is_for_nobody(finance: Client, whose: tuple[str, str], told: str) -> None:
+    rows.provider("house")
+    store.publish("ann")
+    rows.provider("new")  # waits in the draft
+    form = price_form(provider=whose[0], kind=whose[1])
+    page = finance.post(reverse("admin:accounts_price_add"), form, follow=True)
+    assert Price.objects.count() == 1
+    said = [str(message) for message in page.context["messages"] if message.level_tag == "warning"]
+    assert said == ([said[0]] if told else []) and told in " ".join(said)
 
 
 @pytest.mark.parametrize(
