@@ -63,6 +63,7 @@ def test_a_team_made_by_mistake_is_noticed() -> None:
         ["--team", "no slug", "--name", "n"],
         ["--team", "red", "--name", "n", "--models", "a*b*"],
         ["--team", "red", "--name", "n", "--expires", "tomorrow"],
+        ["--team", "red", "--name", "n", "--expires", "2020-01-31"],
         ["--team", "red"],
     ],
 )

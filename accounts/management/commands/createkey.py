@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
+from django.utils import timezone
 
 from accounts.management.moments import moment
 from accounts.models import Team
@@ -27,6 +28,8 @@ class Command(BaseCommand):
 
     @transaction.atomic
     def handle(self, *, team: str, name: str, models: str, quiet: bool, **options: Any) -> None:
+        if options["expires"] and options["expires"] <= timezone.now():
+            raise CommandError("--expires lies in the past: nobody could use this key.")
         row = self._team(team)
         wanted = [word for word in (part.strip() for part in models.split(",")) if word]
         for model in wanted:
