@@ -11,6 +11,8 @@ NAME_LIMIT = 64  # characters of a caller's own parameter name that are said aga
 Can = TypeVar("Can")
 # What is known of a part of content, of a tool and of its function, whether a dialect has a word for it or not.
 PART = frozenset({"type", "text", "refusal", "image_url", "video_url", "file", "input_audio", *MARKS})
+PICTURE, FILE = frozenset({"url", "detail"}), frozenset({"filename", "file_data", "file_id"})
+CALL, CALLED = frozenset({"id", "type", "function", "index", "extra_content", *MARKS}), frozenset({"name", "arguments"})
 TOOL, FUNCTION = (
     frozenset({*own, *MARKS}) for own in (("type", "function"), ("name", "description", "parameters", "strict"))
 )

@@ -25,6 +25,15 @@ _BLOCK = frozenset(
         *("thinking", "signature", "data", "extra_content", *_HINTS),
     )
 )
+# Settings that are said again in chat, and what of them is.
+_SETTINGS = {
+    "thinking": frozenset({"type", "budget_tokens", "display"}),
+    "output_config": frozenset({"effort", "format"}),
+    "metadata": frozenset({"user_id"}),
+    "tool_choice": frozenset({"type", "name", "disable_parallel_tool_use"}),
+}
+_FORMAT = frozenset({"type", "schema"})
+THINKING = ("enabled", "disabled", "adaptive", "between_tools")
 _TRANSLATED = frozenset(
     (
         *("model", "messages", "system", "max_tokens", "stream", "stop_sequences", "temperature", "top_p", "metadata"),
@@ -54,8 +63,19 @@ def hints(body: Json) -> tuple[str, ...]:
     names = [name for name, value in body.items() if name not in _TRANSLATED and value is not None]
     for block in _all_blocks(body):
         names += [name for name in _HINTS if _says(block.get(name))]
-    names += _unknown(body)
+    names += [*_unthought(body), *_unknown(body)]
     return tuple(dict.fromkeys(name[:64] for name in names))
+
+
+def _unthought(body: Json) -> Iterator[str]:
+    """Yield what is asked of thinking and an effort cannot say; that thoughts be summed up is how others tell them."""
+    thinking, config = body.get("thinking") or {}, body.get("output_config") or {}
+    if thinking.get("type") in ("disabled", "between_tools"):
+        yield "thinking"
+    elif thinking.get("budget_tokens") is not None and config.get("effort") is not None:
+        yield "thinking.budget_tokens"
+    if thinking.get("display") not in (None, "summarized"):
+        yield "thinking.display"
 
 
 def _says(hint: Any) -> bool:
@@ -66,19 +86,37 @@ def _says(hint: Any) -> bool:
 def _unknown(body: Json) -> Iterator[str]:
     """Yield the names of members of tools, messages and their blocks that nobody here knows."""
     for tool in body.get("tools") or []:
-        yield from (f"tools.{name}" for name in sorted(tool.keys() - _TOOL) if tool[name] is not None)
+        yield from _beyond(tool, _TOOL, "tools")
     for message in body["messages"]:
-        yield from (f"messages.{name}" for name in sorted(message.keys() - _MESSAGE) if message[name] is not None)
-        content = message["content"]
-        for block in content if isinstance(content, list) else []:
-            yield from (f"messages.content.{name}" for name in sorted(block.keys() - _BLOCK) if block[name] is not None)
+        yield from _beyond(message, _MESSAGE, "messages")
+        for block in _blocks(message["content"]):
+            yield from _beyond(block, _BLOCK, "messages.content")
+    for block in _blocks(body.get("system")):
+        yield from _beyond(block, _BLOCK, "system")
+    for name, known in _SETTINGS.items():
+        yield from _beyond(body.get(name) or {}, known, name)
+    config = body.get("output_config") or {}
+    yield from _beyond(config.get("format") or {}, _FORMAT, "output_config.format")
+
+
+def _beyond(holder: Json, known: frozenset[str], path: str) -> Iterator[str]:
+    return (f"{path}.{name}" for name in sorted(holder.keys() - known) if holder[name] is not None)
+
+
+def _blocks(content: Any) -> Iterator[Json]:
+    """Yield blocks, and those inside them: what a tool brought, for one."""
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, dict):
+            yield block
+            source = block.get("source")
+            yield from _blocks(source.get("content") if isinstance(source, dict) else block.get("content"))
 
 
 def _all_blocks(body: Json) -> Iterator[Json]:
-    listed: list[Any] = [body.get("tools"), body.get("system")]
-    listed += [message.get("content") for message in body["messages"]]
-    for each in listed:
-        yield from (block for block in each if isinstance(block, dict)) if isinstance(each, list) else ()
+    yield from _blocks(body.get("tools"))
+    yield from _blocks(body.get("system"))
+    for message in body["messages"]:
+        yield from _blocks(message["content"])
 
 
 def _messages(body: Json) -> Iterator[Json]:
@@ -107,7 +145,8 @@ def _effort(body: Json) -> str | None:
     config = checks.optional(body, "output_config", dict) or {}
     said = checks.one_of(config, "effort", EFFORTS, path="output_config.")
     thinking = checks.optional(body, "thinking", dict) or {}
-    if said is not None or thinking.get("type") != "enabled":
+    kind = checks.one_of(thinking, "type", THINKING, path="thinking.")
+    if said is not None or kind != "enabled":
         return said
     budget = checks.whole(thinking, "budget_tokens", 1, path="thinking.")
     if budget is None:

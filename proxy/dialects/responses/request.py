@@ -10,6 +10,7 @@ from proxy import body as bodies
 from proxy.chat import refuse_forbidden
 from proxy.dialects import checks
 from proxy.dialects.base import Asked
+from proxy.dialects.responses import unknown
 from proxy.dialects.responses.content import odd_details
 from proxy.dialects.responses.history import LEFT_OUT, messages_of
 from proxy.dialects.responses.state import OURS, PREFIX
@@ -112,7 +113,7 @@ def ignored(asked: Asked) -> tuple[str, ...]:
         names.append("reasoning.context")
     if reasoning.get("mode") not in (None, "standard"):
         names.append("reasoning.mode")
-    return (*names, *Toolbox(body).ignored, *_ignored_items(body))
+    return (*names, *Toolbox(body).ignored, *_ignored_items(body), *dict.fromkeys(unknown.names(body, LEFT_OUT)))
 
 
 def _refuse_stored(body: Json) -> None:

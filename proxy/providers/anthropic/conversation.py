@@ -10,6 +10,7 @@ from proxy.body import Json
 from proxy.providers.anthropic import parts, shape
 from proxy.providers.anthropic.draft import Draft
 from proxy.providers.anthropic.names import wire_name
+from proxy.providers.draft import CALL, CALLED
 
 # The API wants a user to speak first, and never takes an empty turn. OpenAI takes both.
 SILENCE = "."
@@ -186,6 +187,8 @@ def _call(value: Any, param: str, draft: Draft) -> Json:
     if call.get("type", "function") != "function":
         raise draft.refuse(f"{param}.type", "only calls of functions can be sent.")
     function = shape.an_object(call.get("function"), f"{param}.function")
+    draft.note_unknown(call, CALL, "messages.tool_calls")
+    draft.note_unknown(function, CALLED, "messages.tool_calls.function")
     name = shape.text(function.get("name"), f"{param}.function.name")
     called = wire_id(shape.text(call.get("id"), f"{param}.id"))
     block = _use(called, name, function.get("arguments"), f"{param}.function")

@@ -9,7 +9,7 @@ from proxy.body import Json
 from proxy.errors import BadRequest
 from proxy.providers.anthropic import shape
 from proxy.providers.anthropic.draft import Draft
-from proxy.providers.draft import PART
+from proxy.providers.draft import FILE, PART, PICTURE
 
 PICTURES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 PDF = "application/pdf"
@@ -92,6 +92,7 @@ def _picture(value: Any, param: str, draft: Draft) -> Json:
     else:
         picture, name = shape.an_object(value, param), f"{param}.url"
         url = shape.text(picture.get("url"), name)
+        draft.note_unknown(picture, PICTURE, "messages.content.image_url")
         if picture.get("detail") not in (None, "auto"):
             draft.ignore("messages.content.image_url.detail")
     if url[:8].lower().startswith(("https://", "http://")):
@@ -106,6 +107,7 @@ def _picture(value: Any, param: str, draft: Draft) -> Json:
 def _file(file: Json, param: str, draft: Draft) -> Json:
     if file.get("file_data") is None:
         raise draft.refuse(f"{param}.file_id", "files kept at OpenAI are not known there; send 'file_data'.")
+    draft.note_unknown(file, FILE, "messages.content.file")
     name, title = f"{param}.file_data", file.get("filename")
     given = shape.text(file["file_data"], name)
     if given[:8].lower() == "https://":

@@ -12,6 +12,7 @@ from proxy.providers.anthropic.draft import Draft
 MARKS = 4  # places where a prompt may be cached; the API refuses more
 USER_LIMIT = 256  # characters of an end user's id
 ONE_OBJECT = "Respond with one JSON object and nothing else: no explanation, no code fence."
+FORMAT, SCHEMA = frozenset({"type", "json_schema"}), frozenset({"name", "description", "schema", "strict"})
 _PERSONAL = re.compile(r".*@.*\..*|(?=.*[+ ()./-])\+?[\d ()./-]{7,}")  # an e-mail address or a phone number
 
 _TRANSLATED = frozenset(
@@ -80,9 +81,11 @@ def _shape_answer(body: Json, out: Json, system: list[Json], draft: Draft) -> No
         return
     asked = shape.an_object(body["response_format"], "response_format")
     kind = asked.get("type")
+    draft.note_unknown(asked, FORMAT, "response_format")
     if kind == "json_schema":
         name = "response_format.json_schema"
         given = shape.an_object(asked.get("json_schema"), name)
+        draft.note_unknown(given, SCHEMA, name)
         asked_for = shape.an_object(given.get("schema"), f"{name}.schema")
         if isinstance(given.get("description"), str):
             asked_for = {"description": given["description"]} | asked_for
@@ -107,12 +110,12 @@ def _stops(value: Any, draft: Draft) -> list[str]:
 
 def _about_the_caller(body: Json, out: Json, draft: Draft) -> None:
     for name in ("safety_identifier", "user"):
-        if body.get(name) is None or "metadata" in out:
+        user = "" if body.get(name) is None else shape.text(body[name], name)
+        if not user or out.get("metadata") == {"user_id": user}:
             continue
-        user = shape.text(body[name], name)
-        if user and len(user) <= USER_LIMIT and not _PERSONAL.fullmatch(user):
+        if "metadata" not in out and len(user) <= USER_LIMIT and not _PERSONAL.fullmatch(user):
             out["metadata"] = {"user_id": user}
-        elif user:  # Anthropic wants no names, addresses or numbers of people
+        else:  # Anthropic takes one, and wants no names, addresses or numbers of people
             draft.ignore(name)
     tier = body.get("service_tier")
     if tier in ("auto", "default", "standard_only"):

@@ -14,6 +14,7 @@ MAX_TOKENS = 4096
 MAX_TOKENS_THINKING = 16384
 LEAST_BUDGET = 1024  # tokens; the API refuses less
 BUDGETS = {"minimal": 1024, "low": 1024, "medium": 4096, "high": 16384, "xhigh": 16384, "max": 16384}
+ADAPTIVE = "high"  # what a model does that may think as much as it sees fit
 _BEYOND = ("xhigh", "max")  # for which these models have no more than for "high"
 _ASKED = ("none", "minimal", *EFFORTS)
 
@@ -39,6 +40,8 @@ def _asked(body: Json, draft: Draft) -> str | int | None:
         if effort not in _ASKED:
             words = ", ".join(_ASKED)
             raise BadRequest(f"'reasoning_effort' must be one of {words}.", param="reasoning_effort")
+        if body.get("thinking") is not None and _extension(body["thinking"]) != ADAPTIVE:
+            draft.ignore("thinking")  # an effort is said already
         return str(effort)
     return None if body.get("thinking") is None else _extension(body["thinking"])
 
@@ -52,7 +55,7 @@ def _extension(value: Any) -> str | int | None:
     if kind == "disabled":
         return "none"
     if kind == "adaptive":
-        return "high"
+        return ADAPTIVE
     raise BadRequest("'thinking.type' must be 'enabled', 'disabled' or 'adaptive'.", param="thinking.type")
 
 
