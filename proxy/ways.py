@@ -12,6 +12,8 @@ from proxy.body import with_value
 from proxy.call import Call
 from proxy.chat import Chat
 from proxy.dialects import callers_words
+from proxy.dialects.gemini import EMBEDDED as EMBEDDED_OPERATIONS
+from proxy.dialects.gemini import embedding
 from proxy.dialects.openai_chat import OpenAIChat
 from proxy.errors import BadRequest, UpstreamError
 from proxy.passage import Passage
@@ -178,7 +180,30 @@ class Embedded:
         return Read(b"", embeddings.usage(body), {}, with_usage)
 
 
+class EmbeddedElsewhere:
+    """Gemini's embeddings of a model behind OpenAI's dialect. They are never streamed."""
+
+    def request(self, call: Call, target: Target) -> Outgoing:
+        body, ignored = embedding.request(call.asked)
+        out = _adapter(target).native(orjson.dumps(body), body, target, operation="embeddings", stream=False)
+        return replace(out, ignored=ignored)
+
+    def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
+        raise NotImplementedError
+
+    def read(self, call: Call, target: Target, raw: bytes) -> Read:
+        body = _object(raw, target)
+        told = embedding.reply(body, call.asked)
+
+        def with_usage(usage: Usage) -> bytes:
+            used = {"promptTokenCount": usage.tokens_in, "totalTokenCount": usage.tokens_in}
+            return orjson.dumps(told | {"usageMetadata": used})
+
+        return Read(orjson.dumps(told), _adapter(target).usage(body), {}, with_usage)
+
+
 SAME_CHAT, NATIVE, TRANSLATED, EMBEDDED = SameChat(), Native(), Translated(), Embedded()
+EMBEDDED_ELSEWHERE = EmbeddedElsewhere()
 
 
 def choose(call: Call, target: Target) -> Way:
@@ -192,6 +217,8 @@ def choose(call: Call, target: Target) -> Way:
         return TRANSLATED
     if call.asked.operation == "embeddings" and kind == "gemini":
         return EMBEDDED
+    if call.asked.operation in EMBEDDED_OPERATIONS and kind in TAKES["embeddings", "embeddings"]:
+        return EMBEDDED_ELSEWHERE
     error = UpstreamError(
         f"{target.provider.name} cannot serve {call.asked.operation.replace('_', ' ')}.",
         status=400,

@@ -48,7 +48,7 @@ def names(request: Json) -> list[str]:
 def _unknown(holder: Json, known: Known, path: str) -> Iterator[str]:
     for name, value in spelled(holder).items():
         if name not in known:
-            if _asks(value):
+            if asks(value):
                 yield path + name
         elif known[name]:
             for each in value if isinstance(value, list) else [value]:
@@ -56,6 +56,6 @@ def _unknown(holder: Json, known: Known, path: str) -> Iterator[str]:
                     yield from _unknown(each, known[name], f"{path}{name}.")
 
 
-def _asks(value: Any) -> bool:
+def asks(value: Any) -> bool:
     """Say whether a value asks for anything: null, false and what is empty do not."""
     return bool(value) or type(value) in (int, float)

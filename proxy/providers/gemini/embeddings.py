@@ -41,7 +41,7 @@ def reply(answer: Mapping[str, Any], asked: Json, model: str) -> Json:
     if len(found) != wanted:
         raise invalid("The provider's answer does not hold an embedding for each text.")
     packed = asked.get("encoding_format") == "base64"
-    vectors = [_packed(each) if packed else _numbers(each) for each in found]
+    vectors = [_packed(each) if packed else numbers(each) for each in found]
     data = [{"object": "embedding", "index": place, "embedding": each} for place, each in enumerate(vectors)]
     return {"object": "list", "data": data, "model": model}
 
@@ -51,16 +51,17 @@ def usage(answer: Mapping[str, Any]) -> Usage | None:
     return parse_usage(answer.get("usageMetadata"))
 
 
-def _numbers(values: Any) -> list[float]:
+def numbers(values: Any) -> list[float]:
+    """Return an embedding. Raises UpstreamError for what is none."""
     if not isinstance(values, list) or not all(type(each) in (int, float) for each in values):
         raise _odd()
     return values
 
 
 def _packed(values: Any) -> str:
-    numbers = _numbers(values)
+    vector = numbers(values)
     try:
-        return b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
+        return b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
     except (OverflowError, struct.error):
         raise _odd() from None
 

@@ -181,7 +181,7 @@ async def test_google_embeds_for_openais_clients(tmp_path: Path) -> None:
         assert (await call("/v1/embeddings", ASK | {"model": MODEL, "input": [1, 2]})).json["error"]["param"] == "input"
 
 
-async def test_googles_own_clients_embed_by_googles_models_alone(tmp_path: Path) -> None:
+async def test_googles_own_clients_embed_by_googles_models(tmp_path: Path) -> None:
     content = {"parts": [{"text": "hi"}]}
     several = {"requests": [{"model": f"models/{MODEL}", "content": content}]}
     async with passing(tmp_path, "gemini", "anthropic") as call:
