@@ -1,9 +1,9 @@
-"""Programs that forgot the `/v1` of the API get an answer that they can read."""
+"""What is said where nothing is, or where something failed, without asking the database."""
 
 import pytest
-from django.test import Client
-
-pytestmark = pytest.mark.django_db
+from django.test import Client, RequestFactory
+from django.urls import reverse
+from django.views.defaults import server_error
 
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/models/stub", "/responses"])
@@ -26,3 +26,9 @@ def test_nothing_is_guessed_about_other_addresses() -> None:
 def test_people_get_a_page() -> None:
     for headers in ({}, {"accept": "text/html,*/*;q=0.8"}):
         assert "<h1>There is nothing here</h1>" in Client().get("/nosuch", headers=headers).content.decode()
+
+
+def test_the_page_of_a_failure_needs_no_database_and_leads_back() -> None:
+    page = server_error(RequestFactory().get("/keys/"))
+    assert page.status_code == 500
+    assert f'href="{reverse("portal:keys")}"' in page.content.decode()
