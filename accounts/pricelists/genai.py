@@ -51,7 +51,11 @@ def read(document: list[dict[str, Any]], version: str = "") -> List:
     unusable: list[str] = []
     for provider in document:
         kind = KINDS.get(str(provider.get("id")))
-        for model in provider.get("models") or () if kind else ():
+        listed = provider.get("models") if kind else None
+        for model in listed if isinstance(listed, list) else ():
+            if not isinstance(model, dict):
+                unusable.append(f"{kind} {str(model)[:40]!r}: no model")
+                continue
             try:
                 found = list(_offers(str(kind), model))
             except (NoAmount, KeyError, TypeError, ValueError, AttributeError) as error:

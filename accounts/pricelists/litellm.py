@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from accounts.pricelists.offers import List, NoAmount, Offer, per_million, usable
+from accounts.pricelists.offers import List, NoAmount, NoName, Offer, per_million, usable
 from accounts.rates import Service, Tier
 
 KINDS = {"openai": "openai", "anthropic": "anthropic", "gemini": "gemini", "groq": "groq", "azure": "azure-openai"}
@@ -49,7 +49,7 @@ def read(document: Mapping[str, Any]) -> List:
             continue
         try:
             offer = _offer(kind, name.removeprefix(f"{maker}/"), row)
-        except NoAmount as error:
+        except (NoAmount, NoName) as error:
             unusable.append(f"{kind} {name}: {error}")
             continue
         if usable(offer):

@@ -12,6 +12,7 @@ BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)  # of a price that has no date
 FIRST = frozenset({"input", "image_output", "requests", "seconds"})  # without any of these it prices nothing
 NANO = 10**9
 LARGEST = 10**15  # nano-USD a million: a million USD
+LONGEST_NAME = 200
 # Lists that were made with floats say 1.0000000000000001e-07. So much is noise, more is a part of a nano.
 NOISE = Decimal("1e-6")
 
@@ -24,9 +25,16 @@ class NoAmount(ValueError):
     """An amount that whole nano-USD cannot hold."""
 
 
+class NoName(ValueError):
+    """A name that no model in the price book can have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One version of a price as a list has it. `effective_from` is None where the list gives no date."""
+    """One version of a price as a list has it. `effective_from` is None where the list gives no date.
+
+    Raises NoName.
+    """
 
     kind: str
     model: str
@@ -35,6 +43,13 @@ class Offer:
     tiers: tuple[Tier, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     note: str = ""
+
+    def __post_init__(self) -> None:
+        name = self.model
+        if not (isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and name.isprintable()):
+            raise NoName(f"{str(name)[:40]!r} is no name of a model")
+        if "*" in name[:-1]:
+            raise NoName(f"{name[:40]!r}: a * may stand only at the end")
 
     @property
     def key(self) -> tuple[str, str]:

@@ -48,7 +48,7 @@ def _offer(row: dict[str, Any]) -> Offer:
         kind=row["kind"],
         model=row["model"],
         effective_from=datetime.fromisoformat(row["effective_from"]),
-        amounts={unit: nano(row[unit]) for unit in UNITS if unit in row},
+        amounts={unit: nano(_text(row[unit])) for unit in UNITS if unit in row},
         tiers=scales.read_tiers("\n".join(row.get("tiers", ()))),
         services=scales.read_services("\n".join(row.get("services", ()))),
         note=row.get("note", ""),
@@ -56,6 +56,12 @@ def _offer(row: dict[str, Any]) -> Offer:
     if not usable(offer) or offer.effective_from is None or offer.effective_from.tzinfo is None:
         raise NotAList(f"{offer.model} has no amount, or its date no time zone")
     return offer
+
+
+def _text(amount: Any) -> str:
+    if not isinstance(amount, str):
+        raise NotAList(f'amounts are texts: "{amount}", not {amount}')
+    return amount
 
 
 def _row(offer: Offer) -> dict[str, Any]:

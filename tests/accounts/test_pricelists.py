@@ -179,7 +179,7 @@ services = st.dictionaries(
     st.sampled_from(["batch", "flex"]),
     st.builds(Service, st.integers(0, 5000)) | st.builds(Service, st.just(1000), amounts),
 )
-models = st.text("abc-*.", min_size=1, max_size=5)
+models = st.from_regex(r"[abc.-]{1,4}\*?", fullmatch=True)
 made = st.builds(Offer, st.just("openai"), models, st.just(BEGINNING), amounts, tiers, services).filter(usable)
 
 
@@ -187,6 +187,48 @@ made = st.builds(Offer, st.just("openai"), models, st.just(BEGINNING), amounts, 
 def test_our_own_form_says_everything(listed: list[Offer]) -> None:
     prices = List("mine", "me", tuple(listed))
     assert pricelists.read(own.write(prices)) == prices
+
+
+NAMES = ["gpt*x", "", "x" * 201, "a\0b", "a\nb", "\ud800"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_the_price_book_cannot_hold_is_left_out_and_said(name: str) -> None:
+    priced = {"litellm_provider": "openai", "input_cost_per_token": 1, "output_cost_per_token": 1}
+    read = pricelists.read(json.dumps({name: priced, "fine": priced}))
+    assert ([each.model for each in read.offers], len(read.unusable)) == (["fine"], 1)
+    models = [{"id": each, "match": {}, "prices": {"input_mtok": 1}} for each in (name, "fine")]
+    read = pricelists.read(json.dumps([{"id": "openai", "models": models}]))
+    assert ([each.model for each in read.offers], len(read.unusable)) == (["fine"], 1)
+    row = {"kind": "openai", "model": name, "effective_from": "2026-01-01T00:00:00+00:00", "input": "1"}
+    with pytest.raises(NotAList):
+        pricelists.read(json.dumps({"name": "mine", "source": "me", "prices": [row]}))
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(JUNK, st.data())
+def test_whatever_stands_in_a_list_is_read_or_refused(junk: Any, data: st.DataObject) -> None:
+    own_row = {"kind": "openai", "model": "m", "effective_from": "2026-01-01T00:00:00+00:00", "input": "1"}
+    for document in (GENAI, json.loads(LITELLM), {"name": "n", "source": "s", "prices": [own_row]}):
+        spoilt = json.loads(json.dumps(document))
+        place: Any = spoilt
+        while isinstance(place, dict | list) and place:
+            key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+            deeper = place[key]
+            if not (isinstance(deeper, dict | list) and deeper and data.draw(st.booleans())):
+                place[key] = junk
+                break
+            place = deeper
+        try:
+            pricelists.read(json.dumps(spoilt))
+        except NotAList as refused:
+            assert str(refused)
 
 
 def offer(model: str = "m", since: datetime | None = BEGINNING, **amounts: int) -> Offer:
