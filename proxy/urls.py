@@ -8,7 +8,7 @@ from proxy.dialects.embeddings import Embeddings
 from proxy.dialects.messages import Messages
 from proxy.dialects.minimal import Minimal
 from proxy.dialects.responses import Responses
-from proxy.surfaces import chat, gemini, models, native, realtime, status
+from proxy.surfaces import chat, gemini, models, native, realtime, status, uploads
 
 # The older API: the URL says whether it streams, and a model need not be named.
 MINIMAL = {"model": settings.DEFAULT_MODEL}
@@ -44,6 +44,7 @@ urlpatterns = [
     re_path(r"^(?P<before>openai)/(?P<version>v1)/(?P<path>.+)$", native.own_api("openai")),
     re_path(r"^(?P<before>anthropic)/(?P<version>v1)/(?P<path>.+)$", native.own_api("anthropic")),
     re_path(r"^(?P<before>gemini)/(?P<version>v1|v1beta)/(?P<path>.+)$", native.own_api("gemini")),
+    re_path(r"^gemini/(?P<version>upload/(?:v1|v1beta))/(?P<path>.+)$", uploads.upload),
     re_path(r"^(?P<before>groq(?:/openai)?)/(?P<version>v1)/(?P<path>.+)$", native.own_api("groq")),
     re_path(r"^(?:v1|v1beta|proxy|openai|anthropic|gemini|groq)(?:/.*)?$", status.nothing_here),
 ]

@@ -8,7 +8,10 @@ from proxy.providers.gemini.address import resource
 from routing.snapshot import Provider, Target
 
 # Any of these would authenticate, or name, somebody other than this gateway.
-PRIVATE_PARAMETERS = frozenset({"key", "api_key", "api-key", "access_token", "oauth_token", "$.access_token"})
+UPLOAD_MARK = "qlite_upload"  # says who began an upload
+PRIVATE_PARAMETERS = frozenset(
+    {"key", "api_key", "api-key", "access_token", "oauth_token", "$.access_token", UPLOAD_MARK}
+)
 
 _VERSION = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?$")
 _SEPARATORS = re.compile(r"[/\\]")

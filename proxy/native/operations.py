@@ -24,6 +24,7 @@ class Operation:
     `counted`: tokens are estimated where the provider reports none. `free`: nobody bills it. `per_request`: each call
     is one unit of `requests`, or each image where that is what it makes. `makes`: the class of the tokens that come
     out, where they are no text. `known`: its model stands where we look for it. `model` is there if the path says it.
+    `opaque`: what is sent is nobody's to read.
     """
 
     name: str
@@ -33,11 +34,13 @@ class Operation:
     per_request: bool = False
     makes: str = "output"
     known: bool = True
+    opaque: bool = False
     stream: bool = False
     model: str = ""
 
 
 OTHER = Operation("other", known=False)
+UPLOAD = Operation("upload", known=False, opaque=True)
 TABLE = {
     OPENAI: {
         "chat/completions": Operation("chat", OpenAIChat(), counted=True),

@@ -1,5 +1,6 @@
 """A call that passes as it is: what is read of it, who may serve it, and the request that goes out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +39,7 @@ class Passing:
     content_type: str = ""
     own_api: bool = True
     default_model: str = ""
+    moved: Callable[[str], str] | None = None  # gives our own address for one that the provider sends the caller to
     shape: Shape = field(default_factory=lambda: Shape(OPENAI))
     _raw: bytes = b""
     _body: Json = field(default_factory=dict)
@@ -75,6 +77,8 @@ class Passing:
 
     def _read(self, raw: bytes) -> tuple[str, bool]:
         """Return the model asked for, "" where none is named, and whether a stream is."""
+        if self.operation.opaque:
+            return "", False
         if self.operation.model:
             self._body = self._parsed(raw)
             return self.operation.model, self.operation.stream
@@ -163,7 +167,7 @@ def allowed(pairs: dict[bytes, bytes]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in pairs.items()
-        if name in FORWARDED or name.startswith(b"x-stainless-")
+        if name in FORWARDED or name.startswith((b"x-stainless-", b"x-goog-upload-"))
     )
 
 

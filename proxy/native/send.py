@@ -25,9 +25,15 @@ from proxy.upstream import without_private
 from routing.snapshot import Target
 
 # Of a provider's headers only what clients act on. Its id of the request comes under another name than ours.
-RELAYED = frozenset((b"content-type", b"content-disposition", b"request-id", b"retry-after", b"retry-after-ms"))
-RELAYED_TOO = frozenset((b"x-should-retry", b"openai-processing-ms", b"openai-version", b"server-timing"))
+RELAYED = frozenset(
+    (
+        *(b"content-type", b"content-disposition", b"request-id", b"retry-after", b"retry-after-ms"),
+        *(b"x-should-retry", b"openai-processing-ms", b"openai-version", b"server-timing"),
+        *(b"x-goog-upload-status", b"x-goog-upload-chunk-granularity", b"x-goog-upload-size-received"),
+    )
+)
 RELAYED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
+UPLOAD_URL = b"x-goog-upload-url"
 UPSTREAM_ID = b"x-upstream-request-id"
 
 
@@ -142,9 +148,11 @@ def _reply(call: Call, target: Target, response: httpx.Response) -> PassedReply:
         name = name.lower()
         if name == b"x-request-id":
             name = UPSTREAM_ID
-        elif name not in RELAYED | RELAYED_TOO and not name.startswith(RELAYED_PREFIXES):
+        elif name == UPLOAD_URL and call.passing is not None and call.passing.moved is not None:
+            value = call.passing.moved(value.decode("latin-1")).encode("latin-1")
+        elif name not in RELAYED and not name.startswith(RELAYED_PREFIXES):
             continue
-        if value.isascii() and value.decode("ascii").isprintable():
+        if value and value.isascii() and value.decode("ascii").isprintable():
             reply.pairs.append((name, value))
     return reply
 

@@ -2,12 +2,14 @@
 
 import re
 
+from accounts.keys import Grant
 from proxy import serving
 from proxy.call import Reply
 from proxy.delivery import cost_text
 from proxy.errors import BadRequest, NotFound, UnsupportedMedia
 from proxy.native import operations, send
 from proxy.native.address import without_keys
+from proxy.native.operations import Operation
 from proxy.native.passing import Passing, allowed
 from proxy.native.send import PassedReply
 from proxy.native.shapes import Shape
@@ -19,40 +21,44 @@ from proxy.surfaces.request import GatewayRequest
 from proxy.ways import OPENAI_KINDS
 
 TAKES = OPENAI_KINDS - {"stub"}  # the kinds that operations of /v1 go to
+SHAPES = {family: Shape(family) for family in operations.FAMILIES.values()}
 _TRACE = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C trace context, level 1
 
 
 def own_api(kind: str) -> View:
     """Return the view of the own API of a kind of provider: anything below its version goes on as it is."""
-    family = operations.FAMILIES[kind]
-    shape = Shape(family)
 
     async def view(request: GatewayRequest, *, before: str, version: str, path: str) -> Answer:
-        request.dialect = shape.dialect
-        only(request, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-        # The path as it was sent: what stands before `path` holds no escapes, or it is another address.
-        prefix = f"/{before}/{version}/"
-        raw = (request.scope.get("raw_path") or request.path.encode()).decode("latin-1")
-        if not raw.startswith(prefix):
-            raise NotFound("There is nothing at this address.")
-        raw = raw[len(prefix) :]
-        query = request.scope.get("query_string", b"").decode("latin-1")
-        return await _pass(
-            request,
-            f"{kind}-native",
-            Passing(
-                kinds=frozenset({kind}),
-                operation=operations.find(family, request.method, raw),
-                method=request.method,
-                path=raw,
-                version=version,
-                query=without_keys(query) if query else "",
-                shape=shape,
-            ),
-            key_in_url=kind == "gemini",
-        )
+        passing = below(request, kind, f"/{before}/{version}/", version=version)
+        grant = grant_of(request, current(), key_in_url=kind == "gemini")
+        return await passed_on(request, f"{kind}-native", passing, grant)
 
     return view
+
+
+def below(
+    request: GatewayRequest, kind: str, prefix: str, *, version: str, operation: Operation | None = None
+) -> Passing:
+    """Return the call of a kind's own API at what follows `prefix`. Raises NotFound and MethodNotAllowed."""
+    family = operations.FAMILIES[kind]
+    shape = SHAPES[family]
+    request.dialect = shape.dialect
+    only(request, "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    # The path as it was sent: what stands before `path` holds no escapes, or it is another address.
+    raw = (request.scope.get("raw_path") or request.path.encode()).decode("latin-1")
+    if not raw.startswith(prefix):
+        raise NotFound("There is nothing at this address.")
+    raw = raw[len(prefix) :]
+    query = request.scope.get("query_string", b"").decode("latin-1")
+    return Passing(
+        kinds=frozenset({kind}),
+        operation=operation or operations.find(family, request.method, raw),
+        method=request.method,
+        path=raw,
+        version=version,
+        query=without_keys(query) if query else "",
+        shape=shape,
+    )
 
 
 def operation(path: str, *, model: str = "") -> View:
@@ -62,15 +68,14 @@ def operation(path: str, *, model: str = "") -> View:
     async def view(request: GatewayRequest) -> Answer:
         only(request, "POST")
         passing = Passing(kinds=TAKES, operation=known, method="POST", path=path, own_api=False, default_model=model)
-        return await _pass(request, known.name, passing)
+        return await passed_on(request, known.name, passing, grant_of(request, current()))
 
     return view
 
 
-async def _pass(request: GatewayRequest, surface: str, passing: Passing, *, key_in_url: bool = False) -> Answer:
-    """Admit, serve, answer. Every error on the way is in the ledger once the key was good."""
+async def passed_on(request: GatewayRequest, surface: str, passing: Passing, grant: Grant) -> Answer:
+    """Admit, serve, answer. Every error on the way is in the ledger: the key was good."""
     gateway = current()
-    grant = grant_of(request, gateway, key_in_url=key_in_url)
     body = request.body
     call = request.call = gateway.receive(
         grant, surface=surface, request_id=request.id, client_request_id=request.client_id, size=len(body)

@@ -12,6 +12,7 @@ from proxy.gateway import Gateway
 from proxy.surfaces.answers import Answer, as_json, marked
 from proxy.surfaces.gateway import current, only
 from proxy.surfaces.request import GatewayRequest
+from proxy.surfaces.shape import GEMINI
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1"})
 STALE_SECONDS = 30.0  # without a look at the database; serving goes on, /health says so
@@ -87,4 +88,6 @@ def _may_see_metrics(request: GatewayRequest) -> bool:
 
 async def nothing_here(request: GatewayRequest, path: str = "") -> Answer:
     """Any other URL of the gateway's: a JSON error in the words of the API that stands there."""
+    if b"x-goog-api-key" in request.raw_headers:
+        request.dialect = GEMINI
     raise NotFound("There is nothing at this address.")

@@ -1,5 +1,6 @@
 """Providers' own SDKs against their own APIs behind a running gateway: only base URL and key change."""
 
+import io
 from collections.abc import Iterator
 
 import anthropic
@@ -11,6 +12,7 @@ from google.genai import errors as genai_errors
 from google.genai import types as genai_types
 
 from loadtest.mockserver import Answer, MockServer
+from loadtest.upstream.hit import Hit
 from tests.gateway import wires
 from tests.gateway.conftest import Furnished
 from tests.gateway.stand import Stand
@@ -50,6 +52,25 @@ def mock(stand: Stand) -> MockServer:
 @pytest.fixture
 def root(stand: Stand) -> str:
     return stand.base_url.removesuffix("/v1")
+
+
+def test_googles_own_client_uploads_a_file(stand: Stand, mock: MockServer, root: str) -> None:
+    """In pieces, of which only the first has a key; they are too large to be read from a stranger."""
+    pieces: list[bytes] = []
+
+    def google(hit: Hit) -> Answer:
+        status, url = "active", f"https://google.example{hit.path}?upload_id=1&upload_protocol=resumable"
+        if hit.headers["x-goog-upload-command"] != "start":
+            pieces.append(hit.body)
+            status = "final" if "finalize" in hit.headers["x-goog-upload-command"] else status
+        body = b'{"file": {"name": "files/abc"}}' if status == "final" else b""
+        return Answer(headers=wires.JSON | {"x-goog-upload-status": status, "x-goog-upload-url": url}, body=body)
+
+    mock.script("*", google)
+    with genai.Client(api_key=stand.key, http_options=genai_types.HttpOptions(base_url=f"{root}/gemini")) as client:
+        file = io.BytesIO(b"x" * 9_000_000)
+        assert client.files.upload(file=file, config={"mime_type": "text/plain"}).name == "files/abc"
+    assert [len(piece) for piece in pieces] == [8 * 1024 * 1024, 9_000_000 - 8 * 1024 * 1024]
 
 
 @pytest.mark.parametrize("before", ["/openai/v1", "/groq/openai/v1", "/groq/v1"])
