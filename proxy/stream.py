@@ -182,4 +182,7 @@ class ProviderStream(ABC):
 
 def reported_first(cut: StreamCut) -> UpstreamError:
     """Return the error with which a stream began, for which nothing was produced: another target may be tried."""
-    return UpstreamError(cut.message, status=cut.status, code=cut.code, retry_after=cut.retry_after)
+    wait = cut.retry_after
+    return UpstreamError(
+        cut.message, status=cut.status, code=cut.code, param=cut.param, type=cut._type, retry_after=wait
+    )

@@ -21,6 +21,8 @@ MEANT: dict[int, tuple[int, str]] = {
     429: (429, "upstream_rate_limited"),
     **dict.fromkeys((498, 503, 529), (503, "upstream_error")),
 }
+# Types of OpenAI's errors, and the status that goes with them.
+OF_TYPE = {"invalid_request_error": 400, "rate_limit_error": 429, "insufficient_quota": 429, "overloaded_error": 503}
 
 
 def reported(name: bytes, body: Mapping[str, Any] | None) -> StreamCut | None:
@@ -42,7 +44,15 @@ def cut(error: Any) -> StreamCut:
         status, ours = MEANT[code]
         said = NOT_ACCEPTED if ours == "upstream_auth_error" else said
         return StreamCut(said, status=status, code=ours, retry_after=1 if status in {429, 503} else None)
-    return StreamCut(said, code=code if isinstance(code, str) and code else None)
+    kind = _word(detail.get("type"))
+    status = OF_TYPE.get(kind or "", StreamCut.status)
+    wait = 1 if status in {429, 503} else None
+    param = _word(detail.get("param"))
+    return StreamCut(said, status=status, code=_word(code), param=param, type=kind, retry_after=wait)
+
+
+def _word(value: Any) -> str | None:
+    return value[:128] or None if isinstance(value, str) else None
 
 
 def _finished_badly(choices: Any) -> bool:
