@@ -183,6 +183,21 @@ def test_an_approver_sets_a_budget_and_sees_when_it_begins_anew(seen: Watched) -
     assert f"1 {first:%b %Y}, 00:00" in row.inner_text()
 
 
+TINY = """() => {
+  const chart = Chart.getChart(document.querySelector("canvas"));
+  chart.data.datasets = [{ label: "tiny", data: [0.00023] }];
+  chart.update();
+  return chart.scales.y.ticks.map((tick) => tick.label);
+}"""
+
+
+def test_no_two_lines_of_the_chart_have_the_same_amount(seen: Watched) -> None:
+    today = datetime.now(UTC).date()
+    seen.sign_in("fay", f"/reports/?from={today - timedelta(days=9)}&to={today}")
+    labels = seen.page.evaluate(TINY)
+    assert len(labels) == len(set(labels)) > 3
+
+
 def test_it_draws_the_chart_and_follows_the_filters_without_loading_the_page_again(seen: Watched) -> None:
     page = seen.page
     today = datetime.now(UTC).date()

@@ -44,8 +44,8 @@
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   }
 
-  const dollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 6 });
-  const ticks = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 4, minimumFractionDigits: 0 });
+  const dollars = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 9 });
+  const ticks = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", maximumFractionDigits: 9, minimumFractionDigits: 0 });
 
   function drawCharts() {
     if (!window.Chart) return;
