@@ -23,7 +23,8 @@ async def generate(request: GatewayRequest, model: str, method: str) -> Answer:
     request.dialect = GEMINI
     answer = await ask(request, "gemini", GEMINI, key_in_url=True, model=model, **METHODS[method])
     answer.events = False  # google-genai (3.4.0) takes a comment for JSON, and fails
-    if answer.chunks is None or b"sse" in parse_qs(request.scope.get("query_string") or b"").get(b"alt", ()):
+    asked = parse_qs(request.scope.get("query_string") or b"")
+    if answer.chunks is None or b"sse" in (*asked.get(b"alt", ()), *asked.get(b"$alt", ())):
         return answer
     # Without alt=sse a stream is one JSON array that grows.
     pairs = [JSON, *(pair for pair in answer.pairs if pair not in EVENTS)]

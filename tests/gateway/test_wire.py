@@ -221,6 +221,14 @@ def test_paths_that_are_almost_right_lead_nowhere(stand: Stand, path: str) -> No
     assert stand.mock.hits == []
 
 
+@pytest.mark.parametrize("query", ["alt=sse", "$alt=sse", "%24alt=sse", "alt=sse&key=KEY"])
+def test_googles_streams_are_events_for_who_asks_for_them(stand: Stand, query: str) -> None:
+    body = {"contents": [{"parts": [{"text": "Hello"}]}]}
+    for asked, kind in ((query.replace("KEY", stand.key), "text/event-stream"), ("alt=json", "application/json")):
+        got = stand.call(target=f"/v1beta/models/mock/ok:streamGenerateContent?{asked}", body=body)
+        assert (got.status, got.headers["content-type"].partition(";")[0]) == (200, kind)
+
+
 GOOGLES = ("/v1beta", "/v1beta/files", "/v1beta/models/kept:predict", "/gemini/v9/models", "/gemini/x")
 ANTHROPICS = ("/v1/messages/batches", "/anthropic/v2/messages")
 

@@ -34,7 +34,8 @@ class GeminiCaller(Dialect):
         """
         body = bodies.parse(raw)
         refuse_forbidden(body)
-        asked = Asked(raw, body, checks.model_of(body, model).removeprefix("models/"), stream, operation)
+        said = checks.optional(body, "model", str)  # at Google too, the URL's counts
+        asked = Asked(raw, body, (model or said or checks.model_of(body)).removeprefix("models/"), stream, operation)
         needed = EMBEDDED.get(operation, "contents")
         if not several(inward.request_of(asked), needed):
             raise checks.missing(needed)

@@ -1,4 +1,4 @@
-"""How often Gemini searched the web for an answer, which is billed beside its tokens.
+"""How often Gemini searched the web for an answer, which is billed beside its tokens, and the pages that it cites.
 
 Source: Gemini API, grounding with Google Search: since Gemini 3 each query is billed, before that each grounded prompt.
 """
@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from accounts.prices import Usage
+from proxy.body import Json
 from proxy.providers.gemini.said import objects
 from proxy.providers.gemini.usage import parse_usage
 
@@ -54,6 +55,30 @@ def counted(queries: Iterable[Any], model: Any) -> int:
     count = len({query for query in queries if isinstance(query, str) and query.strip()})
     older = isinstance(model, str) and model.removeprefix("models/").startswith(_BY_PROMPT)
     return min(count, 1) if older else count
+
+
+def citations(candidate: Mapping[str, Any], text: str) -> list[Json]:
+    """Return what a candidate cites, as OpenAI says it. `text` is all of its words, in which the cited ones are found.
+
+    Gemini counts bytes of parts, which a stream cuts at will; so it is the words that are looked for.
+    """
+    told = candidate.get("groundingMetadata")
+    told = told if isinstance(told, dict) else {}
+    pages = [each.get("web") if isinstance(each, dict) else None for each in _list(told.get("groundingChunks"))]
+    found: list[Json] = []
+    for support in objects(told.get("groundingSupports")):
+        segment = support.get("segment")
+        words = segment.get("text") if isinstance(segment, dict) else None
+        words = words if isinstance(words, str) else ""
+        start = text.find(words) if words else -1
+        for number in _list(support.get("groundingChunkIndices")):
+            page = pages[number] if type(number) is int and 0 <= number < len(pages) else None
+            if start >= 0 and isinstance(page, dict) and isinstance(page.get("uri"), str):
+                place = {"start_index": start, "end_index": start + len(words)}
+                title = page.get("title")
+                cited = place | {"url": page["uri"], "title": title if isinstance(title, str) else ""}
+                found.append({"type": "url_citation", "url_citation": cited})
+    return found
 
 
 def _list(value: Any) -> list[Any]:

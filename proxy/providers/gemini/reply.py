@@ -7,6 +7,7 @@ from proxy.body import Json
 from proxy.errors import UpstreamError, UpstreamRefused
 from proxy.providers.gemini import names, said
 from proxy.providers.gemini.errors import detail_of, in_stream
+from proxy.providers.gemini.grounding import citations
 from proxy.providers.gemini.usage import as_openai, parse_usage
 from proxy.providers.legacy import is_legacy
 
@@ -34,7 +35,9 @@ def _choice(candidate: Json, place: int, heard: said.Said, *, legacy: bool) -> J
     reason = said.reason_of(candidate)
     if reason in said.FAILED and not (heard.text or heard.calls or heard.images):
         raise invalid(f"The model failed to answer ({reason}).")
-    message = {"role": "assistant", "content": heard.text, "refusal": None} | heard.message(legacy=legacy)
+    message: Json = {"role": "assistant", "content": heard.text, "refusal": None} | heard.message(legacy=legacy)
+    if cited := citations(candidate, heard.text or ""):
+        message["annotations"] = cited
     word = said.finish_reason(reason, called=bool(heard.calls), legacy=legacy)
     return choice(index_of(candidate, place), message, word, said.logprobs(candidate))
 

@@ -1,7 +1,7 @@
 """A stream of Gemini's as OpenAI's chunks. Each event is a whole response with only what is new in it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -11,7 +11,7 @@ from proxy.body import Json
 from proxy.errors import StreamCut
 from proxy.providers.gemini import names, said
 from proxy.providers.gemini.errors import detail_of, in_stream
-from proxy.providers.gemini.grounding import counted, queries_of, with_searches
+from proxy.providers.gemini.grounding import citations, counted, queries_of, with_searches
 from proxy.providers.gemini.reply import index_of
 from proxy.providers.gemini.usage import parse_usage
 from proxy.providers.legacy import is_legacy
@@ -25,6 +25,8 @@ class Choice:
     calls: int = 0
     answered: bool = False  # something other than thoughts has come
     reason: str = ""
+    words: list[str] = field(default_factory=list)  # only where citations in them are to be found
+    grounded: Json = field(default_factory=dict)
 
 
 class GeminiStream:
@@ -38,6 +40,7 @@ class GeminiStream:
     def __init__(self, shape: Callable[[Mapping[str, Any]], Json], new_id: Callable[[], str], asked: Json) -> None:
         self._shape_of, self._new_id = shape, new_id
         self._own_names, self._legacy = names.changed(asked), is_legacy(asked)
+        self._searches = asked.get("web_search_options") is not None
         self._shape: Json = {}
         self._choices: dict[int, Choice] = {}
         self._blocked = False
@@ -89,6 +92,9 @@ class GeminiStream:
         heard = said.read(candidate, self._new_id, self._own_names)
         delta = self._delta(heard, choice)
         choice.reason = said.reason_of(candidate) or choice.reason
+        if self._searches:
+            choice.words.append(heard.text or "")
+            choice.grounded = candidate if "groundingMetadata" in candidate else choice.grounded
         return [self._chunk(index, delta, logprobs=said.logprobs(candidate))] if delta else []
 
     def _delta(self, heard: said.Said, choice: Choice) -> Json:
@@ -107,7 +113,8 @@ class GeminiStream:
 
     def _last(self, index: int, choice: Choice) -> list[Json]:
         reason = said.finish_reason(choice.reason, called=choice.calls > 0, legacy=self._legacy)
-        last = self._chunk(index, {}, reason=reason)
+        cited = citations(choice.grounded, "".join(choice.words)) if choice.grounded else []
+        last = self._chunk(index, {"annotations": cited} if cited else {}, reason=reason)
         return [last] if choice.begun else [self._chunk(index, {"role": "assistant", "content": ""}), last]
 
     def _chunk(self, index: int, delta: Json, *, reason: str | None = None, logprobs: Json | None = None) -> Json:

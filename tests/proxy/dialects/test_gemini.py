@@ -177,6 +177,12 @@ def test_it_needs_a_model() -> None:
     assert no.value.param == "model"
 
 
+def test_the_model_of_the_url_is_the_one_that_counts() -> None:
+    raw = b'{"model":"models/other","contents":[{"parts":[{"text":"x"}]}]}'
+    assert CALLER.parse(raw, model="models/asked").model == "asked"
+    assert CALLER.parse(raw).model == "other"
+
+
 tokens = st.integers(0, 10**9)
 
 

@@ -169,3 +169,24 @@ def test_it_streams_one_call_to_who_speaks_of_functions() -> None:
     assert stream.feed(b"", orjson.dumps(body)) == []
     [last] = stream.finish()
     assert last["choices"][0]["finish_reason"] == "function_call"
+
+
+def test_it_cites_pages_at_the_end_of_a_stream_for_who_asked_for_a_search() -> None:
+    support = {"segment": {"text": "is cold"}, "groundingChunkIndices": [0]}
+    told = {"groundingChunks": [{"web": {"uri": "https://x.example", "title": "x"}}], "groundingSupports": [support]}
+    bodies = [
+        {"candidates": [{"content": {"parts": [{"text": "Oslo i"}]}}]},
+        {
+            "candidates": [
+                {"content": {"parts": [{"text": "s cold"}]}, "groundingMetadata": told, "finishReason": "STOP"}
+            ]
+        },
+    ]
+    for options, wanted in (({"web_search_options": {}}, True), ({}, False)):
+        stream = adapter().stream(chat(**options))
+        for body in bodies:
+            stream.feed(b"", orjson.dumps(body))
+        [last] = stream.finish()
+        cited = {"start_index": 5, "end_index": 12, "url": "https://x.example", "title": "x"}
+        annotations = {"annotations": [{"type": "url_citation", "url_citation": cited}]} if wanted else {}
+        assert last["choices"][0]["delta"] == annotations
