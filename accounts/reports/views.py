@@ -45,6 +45,7 @@ def answer(form: CostsForm, query: dict[str, str]) -> dict[str, Any]:
         "question": question,
         "whole": figures.whole(question),
         "before": before(form, question),
+        "earlier": month_before(question.first),
         "rows": [
             {"row": row, "label": labels.get(row.value, row.value), "query": urlencode(narrowed(query, row.value))}
             for row in table

@@ -47,6 +47,17 @@ def test_it_opens_every_page_with_rows_in_it_and_nothing_from_another_host() -> 
         assert found is None, (address, found and found.group())
 
 
+def test_it_spells_names_as_they_are_and_begins_its_own_words_with_a_capital() -> None:
+    route = rows.one_of_everything("plain")["routing_route"]
+    head = re.findall(r"truncate tracking-tight\">\s*(.*?)\s*</", route_page(route.pk))
+    assert head == ["Routing", "Routes", route.name]
+    assert route.name.islower()
+
+
+def route_page(pk: int) -> str:
+    return signed_in().get(reverse("admin:routing_route_change", args=[pk])).content.decode()
+
+
 def test_it_shows_hostile_text_as_text() -> None:
     client = signed_in()
     for address in addresses(rows.HOSTILE):

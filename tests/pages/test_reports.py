@@ -17,6 +17,7 @@ from tests.accounts.making import attempt, cached, entry, raw
 from tests.pages.making import amount_of, dollars, lines_of, person, signed_in, spend, table_of, text_of
 
 pytestmark = pytest.mark.django_db
+MAY = "/reports/?month=2026-05"
 
 
 def finance() -> Client:
@@ -112,6 +113,14 @@ def test_it_says_what_is_estimated_and_unpriced_and_saved() -> None:
 
 def finance_records(query: str) -> list[dict[str, str]]:
     return table_of(finance().get(f"/reports/records/?month=2026-04&{query}").content.decode(), "records")
+
+
+def test_it_shows_the_way_to_the_month_before_where_this_one_is_empty() -> None:
+    Team.objects.create(name="red")
+    spend("red", at=datetime(2026, 4, 30, 12, tzinfo=UTC))
+    client = finance()
+    assert '<a class="button" href="/reports/?month=2026-04">April 2026</a>' in client.get(MAY).content.decode()
+    assert "month=2026-04" not in client.get("/reports/?month=2026-06").content.decode().split("Nothing was called")[1]
 
 
 def test_it_folds_many_groups_into_one_line_without_losing_a_nano() -> None:
