@@ -48,10 +48,11 @@ def empty() -> Document:
     return {"version": VERSION, "providers": [], "routes": []}
 
 
-def normal(raw: Any) -> Document:
+def normal(raw: Any, *, like: Document | None = None) -> Document:
     """Return `raw` in normal form: known fields only, checked, sorted, with defaults. Raises DocumentError.
 
-    Whether the targets' providers exist is not looked at, since a document may be merged into a larger table.
+    Whether the targets' providers exist is not looked at, since a document may be merged into a larger table. Routes
+    that are the same in `like`, which is in normal form, need no second look: of a large table that is nearly all.
     """
     if not isinstance(raw, Mapping):
         raise DocumentError("the routing document is not a mapping with 'providers' and 'routes'")
@@ -61,7 +62,8 @@ def normal(raw: Any) -> Document:
             f"version {raw['version']!r} of the routing document is not known; this is version {VERSION}"
         )
     providers = [_provider(each, where) for where, each in _listed(raw, "providers")]
-    routes = [_route(each, where) for where, each in _listed(raw, "routes")]
+    known = {(each["name"], each["team"]): each for each in like["routes"]} if like is not None else {}
+    routes = [_known(each, known) or _route(each, where) for where, each in _listed(raw, "routes")]
     return {
         "version": VERSION,
         "providers": _sorted_by_name(providers, "providers"),
@@ -98,6 +100,14 @@ def _provider(raw: Any, where: str) -> Entry:
     kind = KINDS[entry["kind"]]
     entry["base_url"] = (entry["base_url"] or kind.base_url).rstrip("/")
     return entry
+
+
+def _known(raw: Any, known: Mapping[tuple[str, str], Entry]) -> Entry | None:
+    """Return the known route that `raw` is the same as."""
+    if not known or not isinstance(raw, Mapping):
+        return None
+    found = known.get((raw.get("name", ""), raw.get("team", "")))
+    return found if found == raw else None
 
 
 def _route(raw: Any, where: str) -> Entry:

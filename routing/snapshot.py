@@ -3,8 +3,9 @@
 In which order names are looked up stands in routing/lookup.py. Disabled routes do not match.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from routing.lookup import Tables, Trail, filled, follow, index
@@ -210,18 +211,13 @@ _PROVIDER_FIELDS = tuple(name for name in Provider.__dataclass_fields__ if name 
 
 
 def _route(entry: Mapping[str, Any], providers: Mapping[str, Provider]) -> Route:
-    there = [each for each in entry["targets"] if each["provider"] in providers]
-    targets, off = (
-        tuple(_target(entry["name"], each, providers[each["provider"]]) for each in there if _is_on(each) is on)
-        for on in (True, False)
-    )
+    targets, off = list[Target](), list[Target]()
+    for each in entry["targets"]:
+        if (provider := providers.get(each["provider"])) is not None:
+            (targets if each.get("enabled", True) else off).append(_target(entry["name"], each, provider))
     known = {name: entry[name] for name in _ROUTE_FIELDS if name in entry}
-    retries = entry.get("retries")
-    return Route(**known, targets=targets, retries=DEFAULT_RETRIES if retries is None else retries, off=off)
-
-
-def _is_on(target: Mapping[str, Any]) -> bool:
-    return bool(target.get("enabled", True))
+    retries = DEFAULT_RETRIES if entry.get("retries") is None else entry["retries"]
+    return Route(**known, targets=tuple(targets), retries=retries, off=tuple(off))
 
 
 def _target(route: str, entry: Mapping[str, Any], provider: Provider) -> Target:
@@ -231,14 +227,18 @@ def _target(route: str, entry: Mapping[str, Any], provider: Provider) -> Target:
 
 def _own(shape: type[T], entry: Mapping[str, Any]) -> T | None:
     """Return the part of an entry that `shape` holds, None where it says nothing that is not so anyway."""
-    usual = _USUAL[shape]
-    if all(entry.get(name, value) == value for name, value in usual):
-        return None
-    return shape(**{name: entry.get(name, value) for name, value in usual})
+    names, usual, read = _OWN[shape]
+    try:
+        said = read(entry)
+    except KeyError:
+        said = tuple(entry.get(name, value) for name, value in zip(names, usual, strict=True))
+    return None if said == usual else shape(*said)
 
 
-_USUAL: dict[type, tuple[tuple[str, Any], ...]] = {
-    shape: tuple((each.name, each.default) for each in fields(shape)) for shape in (Conditions, Limits)
+_OWN: dict[type, tuple[tuple[str, ...], tuple[Any, ...], Callable[[Mapping[str, Any]], tuple[Any, ...]]]] = {
+    shape: (names, tuple(each.default for each in fields(shape)), itemgetter(*names))
+    for shape in (Conditions, Limits)
+    for names in [tuple(each.name for each in fields(shape))]
 }
 _ROUTE_FIELDS = tuple(name for name in Route.__dataclass_fields__ if name not in {"targets", "retries", "off"})
 _TARGET_FIELDS = ("model", "tier", "weight", "share", "shadow")

@@ -126,7 +126,7 @@ def tell(request: HttpRequest, kept: store.Kept, before: Revision | None) -> Non
         messages.success(request, _waits(request, kept.waiting))
     elif kept.new and kept.revision is not None:
         messages.success(request, said(request, kept.revision))
-        warn(request, store.findings(kept.revision.document, store.document_of(before)))
+        warn(request, store.findings(kept.revision.document, store.document_of(before, like=kept.revision.document)))
     elif kept.revision is not None:
         text = f"The routing table is unchanged: revision {kept.revision.number} stays in force."
         messages.success(request, text)

@@ -54,11 +54,12 @@ class RevisionAdmin(ExchangePages):
         number = int(object_id) if object_id.isdecimal() else 0
         before = Revision.objects.filter(number__lt=number).order_by("-number").first()
         shown = Revision.objects.filter(number=number).first()
+        after = store.document_of(shown)
         context = {
             "in_force": latest is not None and latest.number == number,
             "before": before and before.number,
             "may_restore": request.user.has_perm("routing.add_revision"),
-            "groups": grouped(changes(store.document_of(before), store.document_of(shown))),
+            "groups": grouped(changes(store.document_of(before, like=after), after)),
             **(extra_context or {}),
         }
         return super().change_view(request, object_id, form_url, context)
@@ -90,7 +91,8 @@ class RevisionAdmin(ExchangePages):
             return HttpResponseRedirect(reverse("admin:routing_revision_change", args=[number]))
 
     def _restoring(self, request: HttpRequest, revision: Revision) -> TemplateResponse:
-        wanted, serving, draft = store.document_of(revision), store.document_of(store.latest()), store.draft()
+        wanted, draft = store.document_of(revision), store.draft()
+        serving = store.document_of(store.latest(), like=draft)
         context = {
             "revision": revision,
             "groups": grouped(changes(serving, wanted)),
@@ -130,9 +132,9 @@ class RevisionAdmin(ExchangePages):
     def whole(self, revision: Revision) -> SafeString:
         address = f"{reverse('admin:routing_revision_export')}?state={revision.number}"
         link = format_html('<a class="text-link" href="{}">Export it as YAML</a>', address)
-        text = json.dumps(revision.document, indent=2, ensure_ascii=False)
-        if len(text) > LARGEST:
+        if len(json.dumps(revision.document)) > LARGEST:
             return link
+        text = json.dumps(revision.document, indent=2, ensure_ascii=False)
         return format_html('{}<details><summary>Show</summary><pre class="ql-code">{}</pre></details>', link, text)
 
 

@@ -25,9 +25,10 @@ def findings(
     Raises RoutingRefused.
     """
     found = _credentials(os.environ if environ is None else environ)
+    table = draft() if table is None else table
     return checks.findings(
-        draft() if table is None else table,
-        document_of(latest()) if serving is None else serving,
+        table,
+        document_of(latest(), like=table) if serving is None else serving,
         priced=_asked.get("book", _nobody)(),
         has_credential=lambda name: found.get(name, False),
     )

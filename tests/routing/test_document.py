@@ -102,3 +102,13 @@ def test_it_has_one_normal_form(found: Document) -> None:
     assert document.normal(found) == found
     backwards = {**found, "providers": found["providers"][::-1], "routes": found["routes"][::-1]}
     assert document.text(backwards) == document.text(found)
+
+
+def test_what_is_the_same_in_a_table_in_normal_form_is_taken_from_it() -> None:
+    known = table([STUB], [{"name": "r", "targets": [{"provider": "stub"}]}, {"name": "other"}])
+    raw = {**known, "routes": [{"name": "new", "cache_ttl": "60"}, {"name": "r", "retries": 2}, known["routes"][0]]}
+    assert document.normal(raw, like=known) == document.normal(raw)
+    with pytest.raises(DocumentError, match="twice"):
+        document.normal({"routes": [known["routes"][0]] * 2}, like=known)
+    with pytest.raises(DocumentError, match="retries"):
+        document.normal({"routes": [{**known["routes"][0], "retries": 99}]}, like=known)
