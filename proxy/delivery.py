@@ -89,6 +89,7 @@ class Delivery:
     def _settle(
         self, usage: Usage | None, source: str, *, status: str = "settled", error: str = "", client_gone: bool = False
     ) -> None:
+        self._relay.counted = usage
         if self._relay.unread:
             self._gateway.counters.unread(self._attempt.provider, self._relay.unread)
         settle.answered(

@@ -151,6 +151,7 @@ async def _attempt(gateway: Gateway, call: Call, target: Target) -> Reply:
         else:
             await _read_answer(gateway, call, attempt, target, way, response, reply)
     except UpstreamError as error:
+        error.param = ways.callers_param(call, way, error.param)
         blamed = forward.blamed(without_private(error, target.provider), call, target.provider)
         settle.attempt_failed(gateway, call, attempt, target, blamed)
         raise

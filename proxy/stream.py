@@ -46,6 +46,7 @@ class ProviderStream(ABC):
         self._trouble: StreamCut | None = None
         self._closed = False
         self.done = False
+        self.counted: Usage | None = None  # by us, where the provider reports nothing
         self.kept: list[bytes] = []
         self.kept_bytes = self.seen_bytes = 0
 

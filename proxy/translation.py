@@ -92,7 +92,7 @@ class Translation(ProviderStream):
         return self._translator.unread
 
     def closing(self, cost: str, *, wants_usage: bool) -> bytes:
-        before, after = self._encoder.end(self.usage, cost)
+        before, after = self._encoder.end(self.usage or self.counted, cost)
         told = sse.comment(f"x-request-cost={cost}") if self._encoder.comments else b""
         return before + told + after
 

@@ -14,7 +14,7 @@ from proxy.chat import Chat
 from proxy.dialects import callers_words
 from proxy.dialects.gemini import EMBEDDED as EMBEDDED_OPERATIONS
 from proxy.dialects.gemini import embedding
-from proxy.dialects.openai_chat import OpenAIChat
+from proxy.dialects.openai_chat import OpenAIChat, usage_object
 from proxy.errors import BadRequest, UpstreamError
 from proxy.passage import Passage
 from proxy.providers import ADAPTERS
@@ -128,7 +128,7 @@ class Translated:
         try:
             out = adapter.request(chat, target)
         except BadRequest as error:
-            error.param = callers_words.said(error.param, dialect.name) if error.param else None
+            error.param = callers_param(call, self, error.param)
             raise
         named = [callers_words.said(name, dialect.name) for name in out.ignored]
         return replace(out, ignored=tuple(dict.fromkeys((*named, *dialect.ignored(call.asked)))))
@@ -153,8 +153,13 @@ class Translated:
             note(completion)
         if call.match.route.answer_as_asked:
             completion = completion | {"model": call.asked.model}
-        told = (call.dialect or _CHAT).reply(completion, call.asked)
-        return Read(orjson.dumps(told), adapter.usage(body), completion)
+        dialect, used = call.dialect or _CHAT, adapter.usage(body)
+        told = orjson.dumps(dialect.reply(completion, call.asked))
+
+        def with_usage(usage: Usage) -> bytes:
+            return orjson.dumps(dialect.reply(completion | {"usage": usage_object(usage)}, call.asked))
+
+        return Read(told, used, completion, with_usage if used is None else None)
 
 
 class Embedded:
@@ -233,6 +238,12 @@ def is_native(call: Call, target: Target) -> bool:
     """Say whether the target takes the caller's dialect as it is."""
     dialect = call.dialect
     return dialect is not None and target.provider.kind in TAKES.get((dialect.name, call.asked.operation), ())
+
+
+def callers_param(call: Call, way: Way, param: str | None) -> str | None:
+    """Return what the caller calls a parameter that was named on the way, or by a provider, in OpenAI's chat."""
+    dialect = call.dialect
+    return callers_words.said(param, dialect.name) if param and dialect is not None and way is TRANSLATED else param
 
 
 def operation_of(call: Call) -> str:

@@ -2,13 +2,18 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
 from loadtest.mockserver import Answer, MockServer
+from proxy import sse
+from proxy.dialects.base import Dialect
+from proxy.dialects.messages import Messages
+from proxy.dialects.responses import Responses
 from proxy.errors import GatewayError
-from tests.proxy.harness import ASK, TIMEOUTS, bench, other, provider, route
+from tests.proxy.harness import ASK, TIMEOUTS, bench, other, provider, read, route
 
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5}
 REPLY = orjson.dumps({"id": "x", "model": "up", "choices": [{"message": {"content": "ok"}}], "usage": USAGE, "odd": 1})
@@ -158,6 +163,28 @@ async def test_it_estimates_what_a_provider_did_not_report(tmp_path: Path) -> No
         row = await gw.row()
         assert (row.status, row.usage_source) == ("settled", "estimated")
         assert row.usage["input"] > 0 < row.usage["output"]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "asked", "names"),
+    [
+        (Messages(), ASK | {"max_tokens": 50}, ("input_tokens", "output_tokens")),
+        (Responses(), {"model": "m", "input": "Hello"}, ("input_tokens", "output_tokens")),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_translated_answer_says_what_we_counted_where_the_provider_did_not(
+    tmp_path: Path, dialect: Dialect, asked: dict[str, Any], names: tuple[str, str], stream: bool
+) -> None:
+    async with MockServer() as mock, bench(tmp_path, [route("m", (provider(mock.base_url), "usage-none"))]) as gw:
+        reply = await gw.ask(asked | {"stream": stream}, dialect=dialect)
+        body = await read(reply) if reply.stream is not None else reply.body
+        row = await gw.row()
+    said = [orjson.loads(each) for each in (map(sse.data_of, sse.events(body)) if stream else [body]) if each]
+    told = [each.get("usage") or each.get("response", {}).get("usage") for each in said]
+    usage = next(each for each in reversed(told) if each)
+    assert row.usage_source == "estimated"
+    assert [usage[name] for name in names] == [row.usage["input"], row.usage["output"]]
 
 
 async def test_unknown_and_forbidden_models_look_the_same(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """What a target cannot say, or leaves out, is named in the words of whoever asked."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from loadtest.mockserver import Answer, MockServer
 from proxy import serving
 from proxy.dialects.base import Dialect
 from proxy.dialects.callers_words import WORDS, said
@@ -16,7 +18,7 @@ from proxy.dialects.responses import Responses
 from proxy.errors import GatewayError
 from proxy.upstream import Upstream
 from routing.snapshot import Provider
-from tests.proxy.harness import TIMEOUTS, bench, route
+from tests.proxy.harness import TIMEOUTS, bench, provider, route
 from tests.proxy.providers.passing import Scripted
 
 ANSWER = {
@@ -102,3 +104,26 @@ def test_what_has_no_other_name_keeps_its_own() -> None:
         assert said("tools[0].function.name", dialect) == "tools"
         assert said("something", dialect) == "something"
     assert said("messages.reasoning_content", "anthropic") == "messages.reasoning_content"
+
+
+@pytest.mark.parametrize(
+    ("surface", "body", "param"),
+    [
+        ("responses", {"input": "Hello"}, "input"),
+        ("completions", {"prompt": "Hello"}, "prompt"),
+        ("anthropic", {"max_tokens": 5, "messages": [{"role": "user", "content": "Hello"}]}, "messages"),
+    ],
+)
+async def test_what_a_provider_of_another_dialect_names_is_named_in_the_callers_words(
+    tmp_path: Path, surface: str, body: dict[str, Any], param: str
+) -> None:
+    error = {"message": "No.", "type": "invalid_request_error", "param": "messages[0].content", "code": None}
+    answer = Answer(status=400, headers={"content-type": "application/json"}, body=orjson.dumps({"error": error}))
+    async with MockServer() as mock:
+        mock.script("*", answer)
+        # Completions pass to most who speak OpenAI's dialect, but not to Groq.
+        place = replace(provider(mock.base_url), kind="groq" if surface == "completions" else "openai-compatible")
+        async with bench(tmp_path, [route("m", (place, "up"))]) as gw:
+            with pytest.raises(GatewayError) as caught:
+                await gw.ask(body | {"model": "m"}, dialect=DIALECTS[surface])
+    assert (caught.value.status, caught.value.param) == (400, param)
