@@ -10,7 +10,7 @@ from accounts.prices import Usage
 from proxy.dialects.responses.items import usage_of
 from proxy.errors import StreamCut
 from proxy.providers.anthropic import usage as anthropic
-from proxy.providers.gemini import grounding
+from proxy.providers.gemini import grounding, interactions
 from proxy.providers.openai import is_count, parse_usage
 
 _ANTHROPIC = ("cache_read_input_tokens", "cache_creation_input_tokens", "server_tool_use", "service_tier")
@@ -22,7 +22,7 @@ def reported(body: Any) -> Usage | None:
         return None
     if "usageMetadata" in body:
         return grounding.usage_of(body)
-    for holder in (body, body.get("response"), body.get("message"), body.get("x_groq")):
+    for holder in (body, body.get("response"), body.get("message"), body.get("x_groq"), body.get("interaction")):
         if isinstance(holder, dict) and isinstance(holder.get("usage"), dict):
             return _of(holder["usage"], holder)
     return _searched(body) or _lasted(body.get("duration"))
@@ -53,6 +53,8 @@ def _of(said: Mapping[str, Any], holder: Mapping[str, Any]) -> Usage | None:
         return _lasted(said.get("seconds"))
     if "prompt_tokens" in said:
         return parse_usage(said, holder.get("service_tier"))
+    if "total_input_tokens" in said:
+        return interactions.usage_of(said, holder)
     if any(name in said for name in _ANTHROPIC):
         return anthropic.parse(said)
     if "input_tokens" in said:

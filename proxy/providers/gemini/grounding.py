@@ -52,7 +52,11 @@ def searches_in(raw: bytes) -> int:
 
 def counted(queries: Iterable[Any], model: Any) -> int:
     """Return how many searches are billed: queries that several chunks repeat are one."""
-    count = len({query for query in queries if isinstance(query, str) and query.strip()})
+    return billed(len({query for query in queries if isinstance(query, str) and query.strip()}), model)
+
+
+def billed(count: int, model: Any) -> int:
+    """Return how many of an answer's searches are billed."""
     older = isinstance(model, str) and model.removeprefix("models/").startswith(_BY_PROMPT)
     return min(count, 1) if older else count
 
