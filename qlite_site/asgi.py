@@ -44,7 +44,7 @@ class Application:
             raise ValueError(f"{scope['type']} is not served here")
         wiring.ensure_started()
         if not self._host_allowed(scope):
-            await _refuse_host(send, scope["type"])
+            await _refuse_host(scope, send)
             return
         scope["root_path"] = settings.FORCE_SCRIPT_NAME or ""
         if settings.TRUSTED_PROXIES and scope.get("client"):
@@ -84,10 +84,10 @@ def _is_browser(scope: Scope) -> bool:
     return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
 
 
-async def _refuse_host(send: Send, kind: str) -> None:
+async def _refuse_host(scope: Scope, send: Send) -> None:
     body = wiring.error_body(400, "invalid_host", "This host name is not in QLITE_ALLOWED_HOSTS.", b"/")
-    headers = wiring.error_headers()
-    answer = "websocket.http.response" if kind == "websocket" else "http.response"
+    headers = wiring.error_headers(scope["headers"])
+    answer = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
     await send({"type": f"{answer}.start", "status": 400, "headers": headers})
     await send({"type": f"{answer}.body", "body": body})
 

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from accounts.keys import KeyRejected, admit
+from accounts.ledger.ids import uuid7
 from accounts.ledger.journal import Journal, JournalUnavailable
 from accounts.prices import Book
 from accounts.store.leases import Leases
@@ -30,6 +31,8 @@ from proxy.serving import dispatch
 from proxy.surfaces import gateway as held
 from proxy.surfaces import shape, uploads
 from proxy.surfaces.access import NO_KEY, key_in, key_of, turned_away
+from proxy.surfaces.answers import JSON, marks
+from proxy.surfaces.request import client_id_of
 from proxy.upstream import Timeouts, Upstream
 from qlite_site import proxies
 from qlite_site.chores import answers, chores, local_chores, log_chores, post_chores
@@ -170,7 +173,7 @@ def early(
         address = proxies.caller(address, headers, settings.TRUSTED_PROXIES)
         error = turned_away(gateway, rejection, address) if key else NotAuthenticated(NO_KEY)
         more = (b"retry-after", b"%d" % error.retry_after) if error.retry_after else (b"www-authenticate", b"Bearer")
-        return error.status, [*error_headers(), more], _told(error, path)
+        return error.status, [*error_headers(headers), more], _told(error, path)
     return None
 
 
@@ -184,14 +187,7 @@ def _told(error: GatewayError, path: bytes) -> bytes:
     return shape.error_body(error, path.partition(b"?")[0].decode("latin-1"), "")
 
 
-def error_headers() -> list[tuple[bytes, bytes]]:
-    """Return the headers of such an error."""
-    from accounts.ledger.ids import uuid7
-
-    ours = uuid7(held.current().clock()).encode()
-    return [
-        (b"content-type", b"application/json"),
-        (b"x-error-origin", b"gateway"),
-        (b"x-qlite-id", ours),
-        (b"x-request-id", ours),
-    ]
+def error_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of such an error, for the headers of its request as far as there are any."""
+    given, ours = dict(headers), uuid7(held.current().clock())
+    return [JSON, (b"x-error-origin", b"gateway"), *marks(ours, client_id_of(given) or ours, given)]

@@ -1,6 +1,7 @@
 """What the views answer: bodies and streams with the gateway's headers, and errors in OpenAI's shape."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -53,13 +54,13 @@ class Answer(HttpResponse):
 
 def marked(request: GatewayRequest, first: Headers) -> Headers:
     """Return `first` with what every answer carries: the ids, and the CORS headers where the origin is allowed."""
-    pairs = [
-        *first,
-        (b"x-qlite-id", request.id.encode()),
-        (b"x-request-id", request.client_id.encode()),
-        NO_SNIFF,
-    ]
-    if settings.CORS_ALLOW_ORIGINS and (origin := allowed_origin(request)):
+    return first + marks(request.id, request.client_id, request.raw_headers)
+
+
+def marks(id: str, client_id: str, given: Mapping[bytes, bytes]) -> Headers:
+    """Return the ids, and the CORS headers where the origin in the caller's headers is allowed."""
+    pairs = [(b"x-qlite-id", id.encode()), (b"x-request-id", client_id.encode()), NO_SNIFF]
+    if settings.CORS_ALLOW_ORIGINS and (origin := allowed_origin(given)):
         pairs += [
             (b"access-control-allow-origin", origin),
             (b"vary", b"origin"),
@@ -68,9 +69,9 @@ def marked(request: GatewayRequest, first: Headers) -> Headers:
     return pairs
 
 
-def allowed_origin(request: GatewayRequest) -> bytes | None:
+def allowed_origin(given: Mapping[bytes, bytes]) -> bytes | None:
     """Return the origin to allow, None where there is none or it is not in QLITE_CORS_ALLOW_ORIGINS."""
-    origin = request.raw_headers.get(b"origin")
+    origin = given.get(b"origin")
     if origin is None:
         return None
     if "*" in settings.CORS_ALLOW_ORIGINS:
@@ -80,11 +81,11 @@ def allowed_origin(request: GatewayRequest) -> bytes | None:
 
 def preflight(request: GatewayRequest) -> Answer | None:
     """Return the answer to a browser's preflight from an allowed origin, None for anything else."""
-    if b"access-control-request-method" not in request.raw_headers or allowed_origin(request) is None:
+    if b"access-control-request-method" not in request.raw_headers or allowed_origin(request.raw_headers) is None:
         return None
     asked = request.raw_headers.get(b"access-control-request-headers", b"authorization, content-type")
     pairs = [
-        (b"access-control-allow-methods", b"GET, POST, DELETE, OPTIONS"),
+        (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
         (b"access-control-allow-headers", asked[:1024]),
         (b"access-control-max-age", b"600"),
     ]

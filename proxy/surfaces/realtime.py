@@ -161,7 +161,7 @@ def _checker(gateway: Gateway, key: str, model: str) -> Callable[[], None]:
 def _check_origin(request: GatewayRequest) -> None:
     """Raise NotAllowed for a page from elsewhere: what CORS does for the other surfaces has to be done here."""
     origin = request.header(b"origin")
-    if origin and urlsplit(origin).netloc != request.header(b"host") and allowed_origin(request) is None:
+    if origin and urlsplit(origin).netloc != request.header(b"host") and allowed_origin(request.raw_headers) is None:
         raise NotAllowed("Pages of this origin may not call the gateway.", code="origin_not_allowed")
 
 

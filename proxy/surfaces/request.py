@@ -1,6 +1,7 @@
 """A gateway request as the views see it: headers read straight from the ASGI scope, ids settled once."""
 
 import re
+from collections.abc import Mapping
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -12,6 +13,12 @@ from proxy.call import Call
 from proxy.dialects.base import Dialect
 
 _PRINTABLE = re.compile(rb"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
+
+
+def client_id_of(headers: Mapping[bytes, bytes]) -> str:
+    """Return the caller's X-Request-Id, "" where there is none or it is not taken."""
+    given = headers.get(b"x-request-id")
+    return given.decode("ascii") if given and _PRINTABLE.fullmatch(given) else ""
 
 
 class GatewayRequest(ASGIRequest):
@@ -32,8 +39,7 @@ class GatewayRequest(ASGIRequest):
         self._read_started = True
         self.raw_headers: dict[bytes, bytes] = dict(scope["headers"])
         self.id = uuid7(now)
-        given = self.raw_headers.get(b"x-request-id")
-        self.client_id = given.decode("ascii") if given and _PRINTABLE.fullmatch(given) else self.id
+        self.client_id = client_id_of(self.raw_headers) or self.id
         self.call: Call | None = None
         self.dialect: Dialect | None = None  # what errors are said in, None for OpenAI's shape
 

@@ -266,8 +266,8 @@ class Channel:
 
     def refuse(self, refused: Refused, head: Head | None = None) -> None:
         """Answer in the app's place and close."""
-        path = head.target.partition(b"?")[0] if head is not None else b""
-        self._answer_and_close(refused.answer(self.front.config, path), head)
+        path, given = (head.target.partition(b"?")[0], head.headers) if head is not None else (b"", [])
+        self._answer_and_close(refused.answer(self.front.config, path, given), head)
 
     def _answer_and_close(self, answer: Answer, head: Head | None) -> None:
         """Send `answer`, then read and drop what the client still sends: a plain close would reset it unread."""

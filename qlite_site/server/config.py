@@ -22,6 +22,11 @@ def _error_body(status: int, code: str, message: str, path: bytes) -> bytes:
     return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}}).encode()
 
 
+def _no_more_headers(headers: Headers) -> Headers:
+    """Say no more than what is needed."""
+    return []
+
+
 def _nothing_to_start(index: int) -> None:
     """Start nothing."""
 
@@ -80,5 +85,5 @@ class ServerConfig:
     body come."""
     error_body: ErrorBody = _error_body
     """Makes the JSON of errors that the server itself answers: status, code, message, path without query."""
-    error_headers: Callable[[], Headers] = list
-    """Makes further headers for those errors, such as a request id."""
+    error_headers: Callable[[Headers], Headers] = _no_more_headers
+    """Makes further headers for those errors, such as a request id, from those of the request, if it had any."""

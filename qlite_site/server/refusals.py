@@ -27,12 +27,15 @@ class Refused(Exception):
         self.message = message
         self.headers = headers or []
 
-    def answer(self, config: ServerConfig, path: bytes) -> Answer:
-        """Return the response to send. Where the app's own words cannot be had, it goes without a body."""
+    def answer(self, config: ServerConfig, path: bytes, given: Headers) -> Answer:
+        """Return the response to a request for `path` with the headers `given`.
+
+        Where the app's own words cannot be had, it goes without a body.
+        """
         headers: Headers = [(b"content-type", b"application/json"), *self.headers]
         try:
             body = config.error_body(self.status, self.code, self.message, path)
-            headers += [pair for pair in config.error_headers() if pair[0] != b"content-type"]
+            headers += [pair for pair in config.error_headers(given) if pair[0] != b"content-type"]
         except Exception:
             logger.exception("no words for the error %s", self.code)
             body = b""

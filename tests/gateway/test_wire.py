@@ -282,6 +282,19 @@ def test_health_tells_of_providers_from_live_traffic(stand: Stand) -> None:
     assert stand.mock.hits == []
 
 
+def test_what_the_server_refuses_by_itself_has_the_headers_of_any_answer(start: Start) -> None:
+    stand = start(QLITE_CORS_ALLOW_ORIGINS="https://app.example", QLITE_MAX_REQUEST_BYTES="100000")
+    for status, size, key in ((413, 100_001, stand.key), (401, 100_000, "sk-ql_wrong")):
+        with stand.connect() as client:
+            lines = f"Content-Length: {size}", f"Authorization: Bearer {key}", "X-Request-Id: mine"
+            client.ask("POST", CHAT, *lines, "Origin: https://app.example")
+            answer = client.answer()
+        assert answer.status == status
+        assert answer.headers["x-request-id"] == "mine" != answer.headers["x-qlite-id"]
+        assert answer.headers["access-control-allow-origin"] == "https://app.example"
+        assert answer.headers["x-error-origin"] == "gateway"
+
+
 def test_metrics_and_origins_as_the_settings_say(start: Start) -> None:
     stand = start(QLITE_CORS_ALLOW_ORIGINS="https://app.example,https://two.example", QLITE_METRICS_TOKEN="t0k3n-long")
     asked: dict[str, Any] = {"access_control_request_method": "POST", "access_control_request_headers": "x-mine"}
@@ -289,6 +302,7 @@ def test_metrics_and_origins_as_the_settings_say(start: Start) -> None:
     assert (preflight.status, preflight.body) == (204, b"")
     assert preflight.headers["access-control-allow-origin"] == "https://app.example"
     assert preflight.headers["access-control-allow-headers"] == "x-mine"
+    assert {"PUT", "PATCH"} < set(preflight.headers["access-control-allow-methods"].split(", "))
     assert "access-control-allow-credentials" not in preflight.headers
     evil = stand.call("OPTIONS", CHAT, key=None, origin="https://evil.example", **asked)
     assert (evil.status, evil.headers.get("access-control-allow-origin")) == (405, None)

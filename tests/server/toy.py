@@ -313,7 +313,7 @@ def main() -> int:
             raise ValueError("no app")
         return app
 
-    def error_headers() -> Any:
+    def error_headers(headers: Any) -> Any:
         return [(b"content-type", b"application/json"), (b"x-error-origin", b"gateway")]
 
     config = {"bind": "127.0.0.1:0", **given.get("config", {})}
