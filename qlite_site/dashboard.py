@@ -128,7 +128,7 @@ def _journal(folder: Path) -> Card:
 
 
 def _trouble() -> Card:
-    names = list(Breaker.objects.exclude(state="closed").order_by("target").values_list("target", flat=True)[:20])
+    names = list(Breaker.objects.in_trouble().order_by("target").values_list("target", flat=True)[:20])
     return Card(
         "Targets in trouble",
         str(len(names)) if len(names) < 20 else "20 or more",

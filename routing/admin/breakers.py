@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from routing.admin.base import ModelAdmin, ModelForm, badge
+from routing.admin.filters import NotClosed
 from routing.models import Breaker
 
 CLOSE, OPEN = "close", "open"
@@ -31,7 +32,7 @@ class BreakerAdmin(ModelAdmin):
     form = BreakerForm
     actions = None
     list_display = ("target", "now", "why", "since", "rests_until", "author")
-    list_filter = ("state", "forced")
+    list_filter = (NotClosed, "forced")
     search_fields = ("target",)
     sortable_by = ("target", "since")
 

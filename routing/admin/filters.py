@@ -35,13 +35,20 @@ class InTrouble(admin.SimpleListFilter):
         if self.value() != "yes":
             return queryset
         troubled = Q(pk__in=())
-        for target in Breaker.objects.exclude(state="closed").values_list("target", flat=True)[:500]:
+        for target in Breaker.objects.in_trouble().values_list("target", flat=True)[:500]:
             troubled |= self.about(*target.split("/", 1))
         return queryset.filter(troubled).distinct()
 
     def about(self, provider: str, model: str) -> Q:
         """Which rows a target in trouble concerns."""
         raise NotImplementedError
+
+
+class NotClosed(InTrouble):
+    """Of the breakers themselves."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(pk__in=Breaker.objects.in_trouble()) if self.value() == "yes" else queryset
 
 
 class ProviderInTrouble(InTrouble):

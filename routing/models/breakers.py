@@ -1,10 +1,19 @@
 """Breakers as rows: how processes tell each other which targets are in trouble, and people what to leave alone."""
 
+from typing import Self
+
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from routing.models.providers import Provider
+
+
+class BreakerQuerySet(models.QuerySet["Breaker"]):
+    def in_trouble(self) -> Self:
+        """Those that are not closed. A wait that a provider asked for, which is no opening, ends by itself."""
+        return self.exclude(state="closed").filter(Q(opened__gt=0) | Q(forced=True) | Q(until__gt=timezone.now()))
 
 
 class Breaker(models.Model):
@@ -23,6 +32,8 @@ class Breaker(models.Model):
     prober = models.CharField(max_length=200, blank=True, default="", editable=False)  # the process that tries it
     probed_at = models.DateTimeField(null=True, editable=False)
     changed_at = models.DateTimeField(default=timezone.now, editable=False, db_index=True)
+
+    objects = BreakerQuerySet.as_manager()
 
     class Meta:
         ordering = ("-changed_at",)

@@ -113,7 +113,8 @@ def share(moved: Iterable[Change], origin: str) -> None:
         row, made = Breaker.objects.get_or_create(target=change.target, defaults=values)
         if not made:
             Breaker.objects.filter(pk=row.pk, forced=False).update(**values)
-    Breaker.objects.filter(state="closed", changed_at__lt=timezone.now() - KEEP).delete()
+    old = Breaker.objects.filter(changed_at__lt=timezone.now() - KEEP)
+    old.exclude(pk__in=Breaker.objects.in_trouble()).delete()
 
 
 def known() -> list[Change]:

@@ -1,5 +1,7 @@
 """Breakers in the admin: seen, opened and closed by hand, with a note."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
@@ -33,9 +35,16 @@ def test_it_shows_who_is_in_trouble_and_why(ops: Client) -> None:
 
 def test_a_wait_that_a_provider_asked_for_is_over_by_itself(ops: Client) -> None:
     Breaker.objects.create(target="openai/gpt-4o", reason="the provider asked us to wait", opened=0)
-    page = "".join(ops.get(reverse("admin:routing_breaker_changelist")).content.decode().split())
+    address = reverse("admin:routing_breaker_changelist")
+    page = "".join(ops.get(address).content.decode().split())
     assert ">closed<" in page
     assert ">half-open<" not in page
+    assert not ops.get(address, {"trouble": "yes"}).context["cl"].result_list
+    assert not ops.get(reverse("admin:routing_provider_changelist"), {"trouble": "yes"}).context["cl"].result_list
+    assert "every breaker is closed" in ops.get(reverse("admin:index")).content.decode()
+    Breaker.objects.update(until=timezone.now() + timedelta(minutes=1))
+    assert len(ops.get(address, {"trouble": "yes"}).context["cl"].result_list) == 1
+    assert "every breaker is closed" not in ops.get(reverse("admin:index")).content.decode()
 
 
 def test_a_hand_opens_a_target_and_another_closes_it(ops: Client) -> None:

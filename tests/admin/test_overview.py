@@ -34,7 +34,7 @@ def test_it_shows_what_today_looks_like(settings: Settings, tmp_path: Path) -> N
     LedgerQuarantine.objects.create(raw="{}", error="x")
     rows.asked(rows.team(), rows.person("ann"))
     moment = timezone.now()
-    Breaker.objects.create(target="p/bad", state="open", since=moment, until=moment, changed_at=moment)
+    Breaker.objects.create(target="p/bad", state="open", opened=1, since=moment, until=moment, changed_at=moment)
     Breaker.objects.create(target="p/good", state="closed", since=moment, until=moment, changed_at=moment)
     text = page(rows.root())
     for title, value in [

@@ -38,7 +38,7 @@ def test_a_target_gets_conditions_and_a_breaker_is_opened_and_closed(route: Rout
 
 @pytest.mark.parametrize("width", [1400, 420])
 def test_nothing_on_these_pages_is_wider_than_the_window(route: Route, live_server: LiveServer, width: int) -> None:
-    Breaker.objects.create(target="one/gpt-4o", reason="3 failures in a row, the last upstream_timeout")
+    Breaker.objects.create(target="one/gpt-4o", opened=1, reason="3 failures in a row, the last upstream_timeout")
     target = route.targets.get(provider__name="one")
     pages = ["breaker/", "breaker/add/", f"target/{target.pk}/change/"]
     with browsing(live_server.url) as olga:

@@ -274,7 +274,7 @@ def test_it_lists_routes_that_lead_nowhere(olga: Client) -> None:
 def test_it_lists_what_is_in_trouble(olga: Client) -> None:
     rows.route("far-*", Provider.objects.get(name="one"))
     rows.route("fine", Provider.objects.get(name="two"))
-    Breaker.objects.create(target="one/gpt-4o", state="open")
+    Breaker.objects.create(target="one/gpt-4o", state="open", opened=1)
     Breaker.objects.create(target="two/gpt-4o", state="closed")
 
     def found(model: str) -> list[str]:
