@@ -12,7 +12,7 @@ from django.urls import reverse
 from accounts.admin.base import ModelAdmin, TabularInline, badge
 from accounts.admin.correction import CorrectionForm, book, stands
 from accounts.admin.fields import shown
-from accounts.admin.paging import InfinitePaginator, Recently, seen
+from accounts.admin.paging import InfinitePaginator, Recently, seen, within
 from accounts.keys import ID
 from accounts.models import Adjustment, AttemptRecord, RequestRecord
 from accounts.prices import TOKENS_IN, TOKENS_OUT, UNITS
@@ -149,7 +149,7 @@ class RequestRecordAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request)
-        return rows.prefetch_related("adjustments")
+        return within(rows, request.GET).prefetch_related("adjustments")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

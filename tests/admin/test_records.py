@@ -1,6 +1,7 @@
 """The list of request records stays quick: no count, few queries, indexed filters, exact search."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -44,6 +45,33 @@ def test_it_lists_without_counting_and_with_few_queries(root: Client) -> None:
         assert len(on_ledger) == 1, query
         assert "LIMIT" in on_ledger[0], query
         assert len(seen) <= 8, query
+
+
+def test_the_ledger_is_not_asked_for_what_never_came_together(root: Client) -> None:
+    many(3)
+    DailyTotal.objects.create(day=timezone.localdate(), team="red", provider="house", model="llama", requests=1)
+    for query in ({"team": "search", "provider": "house"}, {"team": "search", "status__exact": "failed"}):
+        with CaptureQueriesContext(connection) as seen:
+            page = root.get(reverse(LIST), query)
+        assert list(page.context["cl"].result_list) == []
+        assert not [each for each in seen if '"accounts_requestrecord"' in each["sql"]]
+
+
+def test_it_looks_only_through_the_days_on_which_the_filters_meet(root: Client) -> None:
+    for number, days in enumerate((40, 20, 0)):
+        at = timezone.now() - timedelta(days=days)
+        rows.record(
+            f"0199-000{number}", at=at, day=timezone.localdate(at), status="failed" if days == 20 else "settled"
+        )
+        DailyTotal.objects.create(
+            day=timezone.localdate(at), team="search", provider="mock", model="gpt-4o", requests=1, failed=days == 20
+        )
+    with CaptureQueriesContext(connection) as seen:
+        page = root.get(reverse(LIST), {"team": "search", "status__exact": "failed"})
+    assert [record.pk for record in page.context["cl"].result_list] == ["0199-0001"]
+    (sql,) = [each["sql"] for each in seen if 'FROM "accounts_requestrecord"' in each["sql"]]
+    assert '"at" >= ' in sql and '"at" < ' in sql
+    assert len(root.get(reverse(LIST), {"team": "search", "model": "gpt-4o"}).context["cl"].result_list) == 3
 
 
 def test_it_pages_on_without_a_total(root: Client) -> None:
