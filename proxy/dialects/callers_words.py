@@ -7,6 +7,7 @@ _CONFIG = "generationConfig."
 WORDS: dict[str, dict[str, str]] = {
     "responses": {
         "messages": "input",
+        **dict.fromkeys(("messages.reasoning_content", "reasoning_content"), "input.reasoning"),
         "max_completion_tokens": "max_output_tokens",
         "response_format": "text.format",
         "reasoning_effort": "reasoning.effort",
@@ -24,6 +25,9 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "gemini": {
         "messages": "contents",
+        **dict.fromkeys(("messages.reasoning_content", "reasoning_content"), "contents.parts.thought"),
+        **dict.fromkeys(("messages.thinking_blocks", "thinking_blocks"), "contents.parts.thoughtSignature"),
+        **dict.fromkeys(("messages.extra_content", "extra_content"), "contents.parts.thoughtSignature"),
         "max_completion_tokens": f"{_CONFIG}maxOutputTokens",
         "response_format": f"{_CONFIG}responseMimeType",
         "reasoning_effort": f"{_CONFIG}thinkingConfig",
@@ -49,4 +53,4 @@ def said(name: str, dialect: str) -> str:
     if words is None:
         return name
     first = name.partition(".")[0].partition("[")[0]
-    return words.get(first) or (first if "[" in name else name)
+    return words.get(name) or words.get(first) or (first if "[" in name else name)

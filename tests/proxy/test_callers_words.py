@@ -104,6 +104,9 @@ def test_what_has_no_other_name_keeps_its_own() -> None:
         assert said("tools[0].function.name", dialect) == "tools"
         assert said("something", dialect) == "something"
     assert said("messages.reasoning_content", "anthropic") == "messages.reasoning_content"
+    assert (
+        said("messages.reasoning_content", "gemini") == said("reasoning_content", "gemini") == "contents.parts.thought"
+    )
 
 
 @pytest.mark.parametrize(
