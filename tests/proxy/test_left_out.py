@@ -121,4 +121,4 @@ def test_geminis_own_members_are_named() -> None:
     declared = {"name": "f", "behavior": "NON_BLOCKING", "parameters": {"type": "OBJECT", "properties": {}}}
     body = {"contents": [{"parts": [{"text": "Hi", "odd": 1}]}], "tools": [{"functionDeclarations": [declared]}]}
     found = dialect.parse(orjson.dumps(body), model="m")
-    assert dialect.ignored(found) == ("contents.parts.odd", "tools.behavior")
+    assert dialect.ignored(found) == ("contents.parts.odd", "tools.functionDeclarations.behavior")
