@@ -31,12 +31,24 @@ def _from_file(path: Path) -> dict[str, str] | None:
     return {"commit": str(written.get("commit", "unknown")), "built": str(written.get("built", "unknown"))}
 
 
-def _from_git(folder: Path) -> dict[str, str]:
+def _from_git(place: Path) -> dict[str, str]:
     try:
+        folder = place if place.is_dir() else place.parent / place.read_text().removeprefix("gitdir:").strip()
         head = (folder / "HEAD").read_text().strip()
-        place = folder / head.removeprefix("ref: ") if head.startswith("ref: ") else folder / "HEAD"
-        commit = place.read_text().strip()
-        built = datetime.fromtimestamp(place.stat().st_mtime, UTC).isoformat(timespec="seconds")
+        commit, said = _named(folder, head[5:]) if head.startswith("ref: ") else (head, folder / "HEAD")
+        built = datetime.fromtimestamp(said.stat().st_mtime, UTC).isoformat(timespec="seconds")
     except OSError:
         return {"commit": "unknown", "built": "unknown"}
     return {"commit": commit[:12], "built": built}
+
+
+def _named(folder: Path, branch: str) -> tuple[str, Path]:
+    """Return a branch's commit and the file that says so: its own, or the one into which git packs old ones."""
+    elsewhere = folder / "commondir"  # where a second working tree has its branches
+    common = folder / elsewhere.read_text().strip() if elsewhere.exists() else folder
+    own, packed = common / branch, common / "packed-refs"
+    if own.exists():
+        return own.read_text().strip(), own
+    lines = (line.split() for line in packed.read_text().splitlines())
+    commit = next((line[0] for line in lines if line[1:] == [branch]), "unknown")
+    return commit, packed

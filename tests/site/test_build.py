@@ -1,0 +1,48 @@
+"""The commit is found however git keeps it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from qlite_site.build import _from_git
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+
+
+def git(folder: Path, *words: str) -> str:
+    who = ("-c", "user.name=ann", "-c", "user.email=ann@example.com")
+    return subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    git(folder, "init")
+    git(folder, "commit", "--allow-empty", "-m", "first")
+    return folder
+
+
+@pytest.mark.parametrize("words", [(), ("gc",), ("checkout", "--detach"), ("checkout", "-b", "a/b")])
+def test_it_names_the_commit_of_a_checkout(checkout: Path, words: tuple[str, ...]) -> None:
+    if words:
+        git(checkout, *words)
+    found = _from_git(checkout / ".git")
+    assert found["commit"] == git(checkout, "rev-parse", "HEAD")[:12]
+    assert found["built"].startswith("20")
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_it_names_the_commit_of_a_second_working_tree(checkout: Path, pack: bool) -> None:
+    git(checkout, "worktree", "add", "../second", "-b", "second")
+    second = checkout.parent / "second"
+    git(second, "commit", "--allow-empty", "-m", "second")
+    if pack:
+        git(second, "pack-refs", "--all")
+    assert _from_git(second / ".git")["commit"] == git(second, "rev-parse", "HEAD")[:12]
+
+
+def test_it_says_so_where_there_is_no_git(tmp_path: Path) -> None:
+    assert _from_git(tmp_path / ".git") == {"commit": "unknown", "built": "unknown"}
