@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from accounts.admin.base import ModelAdmin, TabularInline, badge
+from accounts.admin.base import BaseInlineFormSet, ModelAdmin, TabularInline, badge
 from accounts.admin.correction import CorrectionForm, book, stands
 from accounts.admin.fields import shown
 from accounts.admin.paging import InfinitePaginator, Recently, seen, within
@@ -21,9 +21,23 @@ from accounts.store.adjust import AdjustmentRefused
 COLOURS = {"settled": "success", "cached": "info", "interrupted": "warning", "failed": "danger"}
 
 
+class LookedFormSet(BaseInlineFormSet):
+    """Takes nothing of what is sent: not the rows' keys either, which are of two columns and cannot be read back."""
+
+    def __init__(self, data: Any = None, files: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+
+    def is_valid(self) -> bool:
+        return True
+
+    def save(self, commit: bool = True) -> list[Any]:
+        return []
+
+
 class Looked(TabularInline):
     """Rows under a record that are only looked at."""
 
+    formset = LookedFormSet
     extra = 0
     max_num = 0
     can_delete = False

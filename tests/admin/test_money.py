@@ -1,6 +1,8 @@
 """Prices and corrections in the admin: exact amounts, versions instead of edits, adjustments instead of overwriting."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from routing import store
 from tests.admin import rows
 
 pytestmark = pytest.mark.django_db
+INLINES = ("attempts-", "adjustments-")
 
 
 @pytest.fixture
@@ -153,12 +156,16 @@ def correction(record: RequestRecord, **values: Any) -> dict[str, Any]:
         "external_ref": "",
         "seen": "",
     }
-    inlines = {f"{name}-{part}_FORMS": "0" for name in ("attempts", "adjustments") for part in ("TOTAL", "INITIAL")}
-    return known | inlines | values
+    return known | values
 
 
 def correct(client: Client, record: RequestRecord, **values: Any) -> Any:
-    return client.post(reverse("admin:accounts_requestrecord_change", args=[record.pk]), correction(record, **values))
+    """Send the form of a record's page, with what its inlines hold, as a browser does."""
+    address = reverse("admin:accounts_requestrecord_change", args=[record.pk])
+    inputs = re.findall(r"<input[^>]*>", client.get(address).content.decode())
+    fields = [dict(re.findall(r'([\w-]+)="([^"]*)"', each)) for each in inputs]
+    held = {each["name"]: unescape(each["value"]) for each in fields if each.get("name", "").startswith(INLINES)}
+    return client.post(address, held | correction(record, **values))
 
 
 def frozen(record: RequestRecord) -> dict[str, Any]:
