@@ -1,9 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import DailyTotal, LedgerQuarantine, RequestRecord, Team
+from accounts.store import seal
 from accounts.store.adjust import adjust
 from accounts.store.ledger import save_entries
 from accounts.store.verify import counts, verify
@@ -118,6 +121,47 @@ def test_it_notices_an_attempt_whose_amounts_are_not_its_cost(tmp_path: Path) ->
     assert verify(tmp_path) == []
     tamper("UPDATE accounts_attemptrecord SET amounts = %s WHERE number = 1", '{"input": 2500000, "output": 1999999}')
     assert verify(tmp_path) == [f"request {row.id}: an attempt's amounts are not its cost"]
+
+
+@pytest.mark.parametrize(
+    "amounts", ['{"input": "four"}', '{"input": 4500000.5}', '{"input": [4500000]}', "[4500000, 1]", "4500001", '"x"']
+)
+def test_it_names_an_attempt_whose_amounts_are_nonsense(first: str, tmp_path: Path, amounts: str) -> None:
+    tamper("UPDATE accounts_attemptrecord SET amounts = %s WHERE request_id = %s", amounts, first)
+    assert f"request {first}: an attempt's amounts are not its cost" in verify(tmp_path)
+
+
+NONSENSE = [("tags", "[1]"), ("tags", "null"), ("tags", '"x"')]
+ODD = [("day", "x"), ("input", "x"), ("cost_nano", "x"), ("cost_nano", 4_500_000.5)]
+
+
+@pytest.mark.parametrize("column_value", [*NONSENSE, *(pytest.param(each, marks=on_sqlite) for each in ODD)])
+@pytest.mark.parametrize("sealed", [False, True])
+def test_it_names_a_record_that_holds_nonsense(
+    first: str, tmp_path: Path, column_value: tuple[str, Any], sealed: bool
+) -> None:
+    column, value = column_value
+    for day in seal.open_days(timezone.now()) if sealed else ():
+        list(seal.seal(day))
+    tamper(f"UPDATE accounts_requestrecord SET {column} = %s WHERE id = %s", value, first)
+    problems = verify(tmp_path)
+    assert any(problem.startswith(f"request {first}:") for problem in problems), problems
+    assert any("after day 2025-11-20 was sealed" in each or "is gone" in each for each in problems) == sealed
+
+
+@on_sqlite
+def test_an_amount_beyond_all_measure_does_not_end_the_checks(first: str, tmp_path: Path) -> None:
+    tamper("UPDATE accounts_requestrecord SET cost_nano = %s WHERE id = %s", 2**63 - 1, first)
+    problems = verify(tmp_path)
+    assert any(problem.startswith(f"request {first}:") for problem in problems), problems
+
+
+@on_sqlite
+def test_it_names_an_attempt_whose_amounts_are_no_json(first: str, tmp_path: Path) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA ignore_check_constraints = ON")
+    tamper("UPDATE accounts_attemptrecord SET amounts = %s WHERE request_id = %s", "{", first)
+    assert f"request {first}: an attempt's amounts are not its cost" in verify(tmp_path)
 
 
 @on_sqlite
