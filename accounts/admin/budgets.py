@@ -58,14 +58,6 @@ class BudgetForm(ModelForm):
         model = Budget
         fields = ("team", "key", "route", "window", "amount_nano", "hard", "thresholds", "active", "note")
 
-    def clean(self) -> dict[str, Any]:
-        cleaned = super().clean() or self.cleaned_data
-        if self.instance.pk is None and "window" in cleaned:
-            same = {name: cleaned.get(name) for name in ("team", "key", "window")}
-            if Budget.objects.filter(**same, route=cleaned.get("route") or "").exists():
-                raise ValidationError("There is a budget of this scope and window already: change that one.")
-        return cleaned
-
 
 @admin.register(Budget)
 class BudgetAdmin(ModelAdmin):

@@ -484,7 +484,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='budget',
-            constraint=models.UniqueConstraint(django.db.models.functions.comparison.Coalesce('team', models.Value(0)), django.db.models.functions.comparison.Coalesce('key', models.Value(0)), models.F('route'), models.F('window'), name='accounts_budget_once'),
+            constraint=models.UniqueConstraint(django.db.models.functions.comparison.Coalesce('team', models.Value(0)), django.db.models.functions.comparison.Coalesce('key', models.Value(0)), models.F('route'), models.F('window'), name='accounts_budget_once', violation_error_message='There is a budget of this scope and window already: change that one.'),
         ),
         migrations.AddConstraint(
             model_name='budget',
@@ -492,6 +492,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='budget',
-            constraint=models.CheckConstraint(condition=models.Q(('team__isnull', False), ('key__isnull', False), models.Q(('route', ''), _negated=True), _connector='OR'), name='accounts_budget_scoped'),
+            constraint=models.CheckConstraint(condition=models.Q(('team__isnull', False), ('key__isnull', False), models.Q(('route', ''), _negated=True), _connector='OR'), name='accounts_budget_scoped', violation_error_message='Say what the budget is on: a team, a key, a route, or a pair of them.'),
         ),
     ]

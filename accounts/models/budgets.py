@@ -54,11 +54,13 @@ class Budget(models.Model):
                 "route",
                 "window",
                 name="accounts_budget_once",
+                violation_error_message="There is a budget of this scope and window already: change that one.",
             ),
             models.CheckConstraint(condition=models.Q(amount_nano__gte=0), name="accounts_budget_paid"),
             models.CheckConstraint(
                 condition=models.Q(team__isnull=False) | models.Q(key__isnull=False) | ~models.Q(route=""),
                 name="accounts_budget_scoped",
+                violation_error_message="Say what the budget is on: a team, a key, a route, or a pair of them.",
             ),
         ]
 
@@ -74,8 +76,6 @@ class Budget(models.Model):
     def clean(self) -> None:
         if self.team_id and self.key_id and self.key is not None and self.key.team_id != self.team_id:
             raise ValidationError({"key": "This key belongs to another team."})
-        if not (self.team_id or self.key_id or self.route):
-            raise ValidationError("Say what the budget is on: a team, a key, a route, or a pair of them.")
         if self.team_id and self.key_id and self.route:
             raise ValidationError({"team": "A key and a route say it all: the key has its team."})
 

@@ -1,4 +1,4 @@
-"""Whoever sets a budget on a route is told which calls do not count on it, though one might think so."""
+"""Whoever sets a budget is told what is wrong with it, and which calls do not count on it though they seem to."""
 
 import pytest
 from django.test import Client
@@ -49,3 +49,15 @@ def test_of_a_team_s_budget_the_team_s_own_routes_are_asked(ops: Client) -> None
     form = {"team": Team.objects.get().pk, "route": "own", "window": "day", "amount_nano": "5", "active": "on"}
     page = ops.post(reverse("admin:accounts_budget_add"), form, follow=True)
     assert not [message for message in page.context["messages"] if DEAD in str(message)]
+
+
+def test_it_says_once_what_is_wrong_with_a_budget(ops: Client) -> None:
+    form = {"route": "gpt", "window": "month", "amount_nano": "5", "active": "on"}
+    wrong = {
+        "There is a budget of this scope and window already: change that one.": form,
+        "Say what the budget is on: a team, a key, a route, or a pair of them.": form | {"route": ""},
+    }
+    assert ops.post(reverse("admin:accounts_budget_add"), form).status_code == 302
+    for sentence, sent in wrong.items():
+        page = ops.post(reverse("admin:accounts_budget_add"), sent)
+        assert page.context["adminform"].form.errors == {"__all__": [sentence]}
