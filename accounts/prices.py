@@ -38,6 +38,7 @@ class Usage:
     searches: int = 0
     cached_audio: int = 0
     cached_image: int = 0
+    characters: int = 0
     service_tier: str = field(default="", compare=False)
 
     def as_dict(self) -> dict[str, int]:
@@ -65,6 +66,8 @@ def tier_said(word: Any) -> str:
 
 UNITS = tuple(each.name for each in fields(Usage) if each.name != "service_tier")
 REQUESTS = UNITS.index("requests")
+# Ways to count a call as a whole: what one has no price for is paid by the other, or by what was used.
+WHOLE = frozenset({REQUESTS, UNITS.index("characters")})
 TOKENS_IN = (
     *("input", "cached_input", "cache_write", "cache_write_1h"),
     *("audio_input", "cached_audio", "image_input", "cached_image"),
@@ -72,7 +75,7 @@ TOKENS_IN = (
 TOKENS_OUT = ("output", "reasoning", "audio_output", "image_output")
 _counts, _tokens_in, _tokens_out = attrgetter(*UNITS), attrgetter(*TOKENS_IN), attrgetter(*TOKENS_OUT)
 # What a class without a price of its own costs: as the first of these that has one. Any other is missing; `requests`
-# only where nothing else was counted.
+# and `characters` only where nothing else that was counted has a price.
 FALLS_BACK = {
     "cached_input": ("input",),
     "cached_audio": ("cached_input", "audio_input", "input"),
@@ -181,9 +184,9 @@ def _products(counts: Sequence[int], step: Step) -> list[int]:
 
 
 def _lacks(counts: Sequence[int], step: Step) -> bool:
-    """Say whether something was used that there is no amount for. A request is free beside what it used."""
+    """Say whether something was used that there is no amount for. A call as a whole is free beside what it used."""
     lacking = [place for place in step.missing if counts[place]]
-    return bool(lacking) and (lacking != [REQUESTS] or sum(map(bool, counts)) == 1)
+    return bool(lacking) and (not WHOLE.issuperset(lacking) or len(lacking) == sum(map(bool, counts)))
 
 
 def charged(price: Price, usage: Usage, service_tier: str = STANDARD) -> Charge:

@@ -186,7 +186,7 @@ def _own_units(call: Call) -> list[Usage]:
         count = max(1, _whole(call.asked.body.get("n")))
         return [Usage(requests=count), Usage(input=size, image_output=count * IMAGE_TOKENS)]
     if operation.makes == "audio_output":
-        return [Usage(requests=1), Usage(input=size, audio_output=size * SPOKEN_TOKENS)]
+        return [Usage(requests=1, characters=size), Usage(input=size, audio_output=size * SPOKEN_TOKENS)]
     return [Usage(requests=1), Usage(seconds=size // SECOND_BYTES + 1), Usage(searches=1), Usage(input=size)]
 
 

@@ -70,7 +70,7 @@ def open_attempt(gateway: Gateway, call: Call, target: Target) -> Attempt:
         service_tier=tier_asked(call),
     )
     if call.passing is not None and call.passing.operation.per_request:
-        attempt.usage, attempt.usage_source = {"requests": 1}, "estimated"  # whatever becomes of it, it was one
+        attempt.usage, attempt.usage_source = call.passing.least.as_dict(), "estimated"  # whatever becomes of it
     call.began = time.monotonic()
     entry.attempts.append(attempt)
     try:
@@ -89,7 +89,9 @@ def attempt_failed(gateway: Gateway, call: Call, attempt: Attempt, target: Targe
     attempt.latency_us = passed(call)
     if error.billable:
         sent = -(-call.entry.prompt_bytes // tokens.BYTES_PER_TOKEN)
-        least = Usage(requests=1) if attempt.usage else Usage(input=sent)
+        least = Usage(input=sent)
+        if attempt.usage and call.passing is not None:
+            least = call.passing.least
         source = error.usage_source if error.usage else "estimated"
         price_attempt(gateway, attempt, error.usage or least, source)
         attempt.status = "interrupted"

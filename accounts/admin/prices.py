@@ -74,6 +74,7 @@ class PriceForm(ModelForm):
     requests = _amount("requests")
     seconds = _amount("seconds")
     searches = _amount("searches")
+    characters = _amount("characters")
     tiers = ScaleField(
         services=False,
         label="Long prompts",
@@ -123,7 +124,7 @@ class PriceAdmin(ModelAdmin):
                     ("cache_write", "cache_write_1h"),
                     ("audio_input", "audio_output", "cached_audio"),
                     ("image_input", "image_output", "cached_image"),
-                    ("requests", "seconds", "searches"),
+                    ("requests", "seconds", "searches", "characters"),
                 )
             },
         ),

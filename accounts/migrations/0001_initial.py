@@ -181,6 +181,7 @@ class Migration(migrations.Migration):
                 ('requests', models.BigIntegerField(blank=True, help_text='Per million requests. Empty: nothing.', null=True)),
                 ('seconds', models.BigIntegerField(blank=True, help_text='Per million seconds of sound or of work.', null=True)),
                 ('searches', models.BigIntegerField(blank=True, help_text='Per million searches.', null=True)),
+                ('characters', models.BigIntegerField(blank=True, help_text='Per million characters read aloud.', null=True)),
                 ('tiers', models.JSONField(blank=True, default=list, help_text='Other amounts for long prompts.')),
                 ('services', models.JSONField(blank=True, default=dict, help_text='Factors or amounts of service tiers.')),
                 ('origin', models.CharField(default='own', editable=False, help_text="'own', or the price list that it was taken from.", max_length=32)),
@@ -193,7 +194,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['model', 'provider', 'kind', '-effective_from'],
-                'constraints': [models.UniqueConstraint(fields=('provider', 'kind', 'model', 'effective_from'), name='accounts_price_once'), models.CheckConstraint(condition=models.Q(('input__gte', 0)), name='accounts_price_input_paid'), models.CheckConstraint(condition=models.Q(('cached_input__gte', 0)), name='accounts_price_cached_input_paid'), models.CheckConstraint(condition=models.Q(('cache_write__gte', 0)), name='accounts_price_cache_write_paid'), models.CheckConstraint(condition=models.Q(('cache_write_1h__gte', 0)), name='accounts_price_cache_write_1h_paid'), models.CheckConstraint(condition=models.Q(('output__gte', 0)), name='accounts_price_output_paid'), models.CheckConstraint(condition=models.Q(('reasoning__gte', 0)), name='accounts_price_reasoning_paid'), models.CheckConstraint(condition=models.Q(('audio_input__gte', 0)), name='accounts_price_audio_input_paid'), models.CheckConstraint(condition=models.Q(('cached_audio__gte', 0)), name='accounts_price_cached_audio_paid'), models.CheckConstraint(condition=models.Q(('audio_output__gte', 0)), name='accounts_price_audio_output_paid'), models.CheckConstraint(condition=models.Q(('image_input__gte', 0)), name='accounts_price_image_input_paid'), models.CheckConstraint(condition=models.Q(('cached_image__gte', 0)), name='accounts_price_cached_image_paid'), models.CheckConstraint(condition=models.Q(('image_output__gte', 0)), name='accounts_price_image_output_paid'), models.CheckConstraint(condition=models.Q(('requests__gte', 0)), name='accounts_price_requests_paid'), models.CheckConstraint(condition=models.Q(('seconds__gte', 0)), name='accounts_price_seconds_paid'), models.CheckConstraint(condition=models.Q(('searches__gte', 0)), name='accounts_price_searches_paid')],
+                'constraints': [models.UniqueConstraint(fields=('provider', 'kind', 'model', 'effective_from'), name='accounts_price_once'), models.CheckConstraint(condition=models.Q(('input__gte', 0)), name='accounts_price_input_paid'), models.CheckConstraint(condition=models.Q(('cached_input__gte', 0)), name='accounts_price_cached_input_paid'), models.CheckConstraint(condition=models.Q(('cache_write__gte', 0)), name='accounts_price_cache_write_paid'), models.CheckConstraint(condition=models.Q(('cache_write_1h__gte', 0)), name='accounts_price_cache_write_1h_paid'), models.CheckConstraint(condition=models.Q(('output__gte', 0)), name='accounts_price_output_paid'), models.CheckConstraint(condition=models.Q(('reasoning__gte', 0)), name='accounts_price_reasoning_paid'), models.CheckConstraint(condition=models.Q(('audio_input__gte', 0)), name='accounts_price_audio_input_paid'), models.CheckConstraint(condition=models.Q(('cached_audio__gte', 0)), name='accounts_price_cached_audio_paid'), models.CheckConstraint(condition=models.Q(('audio_output__gte', 0)), name='accounts_price_audio_output_paid'), models.CheckConstraint(condition=models.Q(('image_input__gte', 0)), name='accounts_price_image_input_paid'), models.CheckConstraint(condition=models.Q(('cached_image__gte', 0)), name='accounts_price_cached_image_paid'), models.CheckConstraint(condition=models.Q(('image_output__gte', 0)), name='accounts_price_image_output_paid'), models.CheckConstraint(condition=models.Q(('requests__gte', 0)), name='accounts_price_requests_paid'), models.CheckConstraint(condition=models.Q(('seconds__gte', 0)), name='accounts_price_seconds_paid'), models.CheckConstraint(condition=models.Q(('searches__gte', 0)), name='accounts_price_searches_paid'), models.CheckConstraint(condition=models.Q(('characters__gte', 0)), name='accounts_price_characters_paid')],
             },
         ),
         migrations.CreateModel(
@@ -246,6 +247,7 @@ class Migration(migrations.Migration):
                 ('searches', models.BigIntegerField(default=0)),
                 ('cached_audio', models.BigIntegerField(default=0)),
                 ('cached_image', models.BigIntegerField(default=0)),
+                ('characters', models.BigIntegerField(default=0)),
                 ('usage_source', models.CharField(choices=[('provider', 'Provider'), ('estimated', 'Estimated'), ('none', 'None')], default='none', max_length=10)),
                 ('cost_status', models.CharField(choices=[('priced', 'Priced'), ('free', 'Free'), ('unpriced', 'Unpriced'), ('none', 'None')], default='none', max_length=10)),
                 ('cost_nano', models.BigIntegerField(default=0)),
@@ -425,6 +427,7 @@ class Migration(migrations.Migration):
                 ('searches', models.BigIntegerField(default=0)),
                 ('cached_audio', models.BigIntegerField(default=0)),
                 ('cached_image', models.BigIntegerField(default=0)),
+                ('characters', models.BigIntegerField(default=0)),
                 ('usage_source', models.CharField(choices=[('provider', 'Provider'), ('estimated', 'Estimated'), ('none', 'None')], default='none', max_length=10)),
                 ('cost_status', models.CharField(choices=[('priced', 'Priced'), ('free', 'Free'), ('unpriced', 'Unpriced'), ('none', 'None')], default='none', max_length=10)),
                 ('cost_nano', models.BigIntegerField(default=0)),

@@ -63,6 +63,7 @@ class Units(models.Model):
     searches = count()
     cached_audio = count()
     cached_image = count()
+    characters = count()
     usage_source = models.CharField(max_length=10, choices=UsageSource, default=UsageSource.NONE)
     cost_status = models.CharField(max_length=10, choices=CostStatus, default=CostStatus.NONE)
     cost_nano = count()

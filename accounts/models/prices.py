@@ -25,9 +25,10 @@ AMOUNTS = (
     "requests",
     "seconds",
     "searches",
+    "characters",
 )
 # A price without any of these prices nothing.
-FIRST = ("input", "image_output", "requests", "seconds")
+FIRST = ("input", "image_output", "requests", "seconds", "characters")
 FROZEN = ("provider", "kind", "model", "effective_from", *AMOUNTS, "tiers", "services")
 
 
@@ -56,6 +57,7 @@ class Price(models.Model):
     requests = amount("Per million requests. Empty: nothing.")
     seconds = amount("Per million seconds of sound or of work.")
     searches = amount("Per million searches.")
+    characters = amount("Per million characters read aloud.")
     tiers = models.JSONField(default=list, blank=True, help_text="Other amounts for long prompts.")
     services = models.JSONField(default=dict, blank=True, help_text="Factors or amounts of service tiers.")
     origin = models.CharField(
@@ -86,7 +88,9 @@ class Price(models.Model):
     def clean(self) -> None:
         """Raises ValidationError with a sentence for the person at the form."""
         if all(getattr(self, name) is None for name in FIRST):
-            raise ValidationError("A price needs at least an amount for input, image output, requests or seconds.")
+            raise ValidationError(
+                "A price needs at least an amount for input, image output, requests, seconds or characters."
+            )
         try:
             scales.tiers_of(self.tiers), scales.services_of(self.services)
         except scales.NotAScale as error:

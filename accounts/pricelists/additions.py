@@ -7,6 +7,8 @@ from accounts.pricelists.offers import BEGINNING, List, Offer
 ADDED = (
     Offer("openai", "omni-moderation*", BEGINNING, {"input": 0, "requests": 0}, note="Moderations are free."),
     Offer("openai", "text-moderation*", BEGINNING, {"input": 0, "requests": 0}, note="Moderations are free."),
+    Offer("openai", "tts-1*", BEGINNING, {"characters": 15 * 10**9}, note="15 USD a million characters."),
+    Offer("openai", "tts-1-hd*", BEGINNING, {"characters": 30 * 10**9}, note="30 USD a million characters."),
     Offer("openai", "whisper-1", BEGINNING, {"seconds": 100 * 10**9}, note="0.006 USD a minute."),
 )
 

@@ -23,6 +23,7 @@ CLASSES = {
     "cache_read_input_image_token_cost": "cached_image",
     "output_cost_per_image_token": "image_output",
     "input_cost_per_second": "seconds",
+    "input_cost_per_character": "characters",
     "input_cost_per_request": "requests",
 }
 SERVICES = {"batches": "batch", "flex": "flex", "priority": "priority"}

@@ -9,7 +9,9 @@ from typing import Any
 from accounts.rates import Amounts, Service, Tier
 
 BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)  # of a price that has no date
-FIRST = frozenset({"input", "image_output", "requests", "seconds"})  # without any of these it prices nothing
+FIRST = frozenset(
+    {"input", "image_output", "requests", "seconds", "characters"}
+)  # without any of these it prices nothing
 NANO = 10**9
 LARGEST = 10**15  # nano-USD a million: a million USD
 LONGEST_NAME = 200

@@ -23,7 +23,7 @@ async def of_answer(call: Call, attempt: Attempt, operation: Operation, raw: byt
     if operation.dialect is not None and isinstance(body, dict):
         usage = operation.dialect.usage(body) or usage
     if operation.per_request:
-        return _made(operation, usage, _images(body)), "provider"
+        return _made(call, operation, usage, _images(body)), "provider"
     return await _metered(call, attempt, operation, usage, [raw] if body is not None else [], 1.0)
 
 
@@ -33,8 +33,10 @@ def _images(body: Any) -> int:
     return max(len(found), 1) if isinstance(found, list) else 1
 
 
-def _made(operation: Operation, usage: Usage | None, count: int = 1) -> Usage:
+def _made(call: "Call", operation: Operation, usage: Usage | None, count: int = 1) -> Usage:
     """Return the units of an operation that is billed by the call, with what else was reported."""
+    if usage is None and operation.makes != "image_output" and call.passing is not None:
+        return call.passing.least
     usage = usage or Usage()
     if operation.makes == "image_output":
         drawn = usage.image_output or usage.output  # older models tell no details, and make nothing else
@@ -62,7 +64,7 @@ async def _metered(
     so_far: Usage | None = None,
 ) -> Metered:
     if operation.per_request:
-        return _made(operation, usage or so_far), "provider"
+        return _made(call, operation, usage or so_far), "provider"
     if operation.free:
         attempt.cost_status = "free"
         return None, "none"

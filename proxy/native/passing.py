@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from accounts.keys import Grant, may_use
+from accounts.prices import Usage
 from proxy import body as bodies
 from proxy.body import Json, with_value
 from proxy.chat import refuse_forbidden
@@ -57,6 +58,12 @@ class Passing:
     def counts(self) -> bool:
         """Whether the size of what is asked says something about its tokens."""
         return bool(self._body) and self.operation.known
+
+    @property
+    def least(self) -> Usage:
+        """What a call that is billed as a whole has used, whatever becomes of it: of a text to be read, its letters."""
+        text = self._body.get("input") if self.operation.makes == "audio_output" else None
+        return Usage(requests=1, characters=len(text) if isinstance(text, str) else 0)
 
     def outgoing(self, target: Target) -> Outgoing:
         """Return the request for `target`: the caller's bytes, with another model only where the route says so."""

@@ -116,7 +116,7 @@ def test_it_leaves_what_only_has_a_price_of_its_own_unpriced(unit: str) -> None:
 
 def test_it_counts_tokens_by_direction() -> None:
     usage = Usage(**{unit: 1 << place for place, unit in enumerate(UNITS)})
-    whole = {"requests", "seconds", "searches"}
+    whole = {"requests", "seconds", "searches", "characters"}
     assert {*TOKENS_IN}.isdisjoint(TOKENS_OUT) and {*TOKENS_IN, *TOKENS_OUT} == {*UNITS} - whole
     assert usage.tokens_in == sum(1 << UNITS.index(unit) for unit in TOKENS_IN)
     assert usage.tokens_out == sum(1 << UNITS.index(unit) for unit in TOKENS_OUT)

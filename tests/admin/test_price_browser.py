@@ -70,7 +70,7 @@ def test_finance_prices_a_model_and_books_what_waits(three_waiting: None, live_s
 def test_finance_looks_at_a_price_list_and_takes_it_over(three_waiting: None, live_server: LiveServer) -> None:
     with browsing(live_server.url, "fiona") as browser:
         browser.page.click("text=Price lists")
-        browser.page.wait_for_selector("text=923 new, 0 changed")
+        browser.page.wait_for_selector("text=925 new, 0 changed")
         browser.page.click("text=Take over the new and the changed ones")
         browser.page.wait_for_selector("text=Added 923 versions")
         browser.page.wait_for_selector("text=in force")

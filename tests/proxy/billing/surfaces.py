@@ -24,6 +24,7 @@ NANO = {
     "image_output": 20_000,
     "seconds": 300_000,
     "searches": 10_000_000,
+    "characters": 6_000,
     "cached_audio": 900,
     "cached_image": 800,
 }

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from accounts.prices import Book, Price
+from accounts import pricelists
+from accounts.prices import Book, Price, Usage
 from loadtest.mockserver import Answer
 from tests.proxy.billing.surfaces import BILLS, BY_REQUEST, NANO, WAYS, Surface, cost_of
 from tests.proxy.billing.test_matrix import Leaver, ask, billing
@@ -56,7 +57,7 @@ OPERATIONS: list[tuple[str, Any, Any, Units, int]] = [
         4_110_000,
     ),
     ("images/edits", FORM, {"data": [{}, {}, {}]}, {"requests": 3}, 120_000),
-    ("audio/speech", {"model": MODEL, "input": "Hi"}, b"\x00\xffID3", {"requests": 1}, 40_000),
+    ("audio/speech", {"model": MODEL, "input": "Hé"}, b"\x00\xffID3", {"requests": 1, "characters": 2}, 52_000),
     (
         "audio/speech",
         {"model": MODEL, "input": "Hi", "stream_format": "sse"},
@@ -137,8 +138,9 @@ async def test_an_operation_that_fails_costs_nothing_unless_it_may_have_been_don
     if status:
         assert (row.status, row.usage, row.usage_source, row.cost_nano) == ("failed", {}, "none", 0)
     else:
-        assert (row.status, row.usage, row.usage_source) == ("interrupted", {"requests": 1}, "estimated")
-        assert row.cost_nano == 40_000
+        spoken = {"characters": 2} if path == "audio/speech" else {}
+        assert (row.status, row.usage, row.usage_source) == ("interrupted", {"requests": 1} | spoken, "estimated")
+        assert row.cost_nano == (52_000 if spoken else 40_000)
 
 
 @pytest.mark.parametrize("where", ["/v1/", "/openai/v1/"])
@@ -153,7 +155,8 @@ async def test_who_leaves_in_the_middle_of_a_sound_pays_for_the_call(tmp_path: P
                 await asyncio.sleep(0.005)
         row = await gw.bench.row()
     assert gw.mock.hits[0].peer_closed
-    assert (row.status, row.client_gone, row.usage, row.cost_nano) == ("interrupted", True, {"requests": 1}, 40_000)
+    assert (row.status, row.client_gone, row.cost_nano) == ("interrupted", True, 52_000)
+    assert row.usage == {"requests": 1, "characters": 2}
 
 
 async def test_a_call_alone_is_unpriced_where_only_tokens_have_a_price(tmp_path: Path) -> None:
@@ -162,7 +165,29 @@ async def test_a_call_alone_is_unpriced_where_only_tokens_have_a_price(tmp_path:
         gw.mock.script("*", said(b"sound"))
         await call(gw, "/v1/audio/speech", {"model": MODEL, "input": "Hi"})
         row = await gw.bench.row()
-    assert (row.usage, row.cost_status, row.cost_nano) == ({"requests": 1}, "unpriced", 0)
+    assert (row.usage, row.cost_status, row.cost_nano) == ({"requests": 1, "characters": 2}, "unpriced", 0)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "cost"), [({"characters": 15 * 10**9}, 30_000), ({"requests": 9 * 10**9}, 9_000), ({"input": 1}, None)]
+)
+async def test_speech_is_priced_by_its_letters_or_by_the_call(
+    tmp_path: Path, amounts: dict[str, int], cost: int | None
+) -> None:
+    async with billing(tmp_path, "openai", BY_REQUEST) as gw:
+        gw.bench.gateway.book = Book([Price(1, "", "", "*", 0.0, amounts)])
+        gw.mock.script("*", said(b"sound"))
+        await call(gw, "/v1/audio/speech", {"model": MODEL, "input": "Hi"})
+        row = await gw.bench.row()
+    assert (row.cost_status, row.cost_nano) == (("unpriced", 0) if cost is None else ("priced", cost))
+
+
+def test_the_prices_that_ship_know_what_reading_aloud_costs() -> None:
+    offers = pricelists.read((Path(pricelists.__file__).parents[1] / "prices.json").read_text()).offers
+    book = Book([Price(n, "", each.kind, each.model, 0.0, each.amounts) for n, each in enumerate(offers)])
+    for model, cost in (("tts-1", 15_000), ("tts-1-1106", 15_000), ("tts-1-hd", 30_000)):
+        charge = book.charge("p", "openai", model, Usage(requests=1, characters=1), at=1.0)
+        assert (charge.status, charge.cost_nano) == ("priced", cost)
 
 
 HELLO = {"model": "my-KIND/m-1", "messages": [{"role": "user", "content": "Hello"}]}

@@ -76,7 +76,7 @@ async def test_speech_comes_back_as_bytes(tmp_path: Path) -> None:
         assert (client.body, client.headers["content-type"]) == (SOUND, "audio/wav")
         row = await last(call)
         # The price is for tokens, and nobody counted any: that costs something unknown, not nothing.
-        assert (row.usage, row.status, row.cost_status) == ({"requests": 1}, "settled", "unpriced")
+        assert (row.usage, row.status, row.cost_status) == ({"requests": 1, "characters": 2}, "settled", "unpriced")
 
 
 async def test_images_fall_back_like_chat_and_carry_tokens(tmp_path: Path) -> None:
