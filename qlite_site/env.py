@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from routing.address import AddressRefused, check_url
+
 reader = environ.Env()
 _SETTING = re.compile(
     r"""(?:export\s+)?([A-Za-z_]\w*)\s*=\s*"""
@@ -156,6 +158,11 @@ def place(name: str) -> str:
     value = text(name)
     if value and not re.fullmatch(r"https?://[^\s@/]+(/\S*)?", value):
         raise ImproperlyConfigured(f"{name} is not the URL of a web page without a name and password in it")
+    try:
+        if value:
+            check_url(re.split("[?#]", value)[0], allow_private=True)
+    except AddressRefused as error:
+        raise ImproperlyConfigured(f"{name}: {error}") from None
     return value
 
 

@@ -38,6 +38,10 @@ def qlite(command: str, folder: Path, **settings: str) -> "subprocess.CompletedP
         "DATABASE_URL=oracel://u:canary@h/x",
         "QLITE_TIME_ZONE=Europe",
         "DATABASE_URL=postgres://u:canary@h:port/x",
+        "QLITE_ALERT_WEBHOOK=https://u:canary@example.com/alerts",
+        "QLITE_ALERT_WEBHOOK=http://169.254.169.254/latest",
+        "QLITE_ALERT_WEBHOOK=http://8.8.8.8/alerts?token=canary",
+        "QLITE_ALERT_WEBHOOK=https://metadata.google.internal/alerts",
     ],
 )
 def test_it_names_the_setting_that_is_wrong(tmp_path: Path, setting: str) -> None:
