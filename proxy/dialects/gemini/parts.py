@@ -3,12 +3,14 @@
 from proxy.dialects import checks
 from proxy.dialects.base import Json
 from proxy.dialects.gemini.spelling import cannot, inner
+from proxy.providers.gemini.media import TYPES
 
 SOUNDS = {
     **dict.fromkeys(("audio/wav", "audio/x-wav", "audio/wave"), "wav"),
     **dict.fromkeys(("audio/mp3", "audio/mpeg"), "mp3"),
 }
 PDF = "application/pdf"
+ENDINGS = {kind: ending for ending, kind in TYPES.items()}  # what the name of a file tells of it
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".heic", ".heif")
 # What stands beside a part and only says how to look at it.
 HINTS = ("mediaResolution", "videoMetadata", "mediaProcessing", "partMetadata", "documentMetadata", "audioMetadata")
@@ -38,7 +40,7 @@ def _inline(blob: Json, path: str) -> Json:
         return {"type": "input_audio", "input_audio": {"data": data, "format": SOUNDS[media]}}
     if media.startswith(("audio/", "video/")):
         raise cannot(f"{path}mimeType", f"{media[:64]} cannot be sent to this model.")
-    name = checks.optional(blob, "displayName", str, path=path) or f"file.{media.rpartition('/')[2][:16]}"
+    name = checks.optional(blob, "displayName", str, path=path) or f"file.{ENDINGS.get(media) or media.rpartition('/')[2][:16]}"
     return {"type": "file", "file": {"filename": name, "file_data": f"data:{media};base64,{data}"}}
 
 
