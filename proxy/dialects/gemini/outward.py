@@ -122,6 +122,9 @@ def error(error: GatewayError) -> Json:
         "domain": "qlite",
     }
     details = [reason | ({"metadata": {"param": error.param}} if error.param else {})]
+    if error.param and error.status == 400:
+        violation = {"field": error.param, "description": error.message}
+        details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]})
     if error.retry_after is not None:
         details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{error.retry_after}s"})
     return {"error": {"code": error.status, "message": error.message, "status": status, "details": details}}

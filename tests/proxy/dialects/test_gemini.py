@@ -153,8 +153,9 @@ def test_it_says_errors_as_google_does(error: UpstreamError, code: int, status: 
 
 
 def test_it_says_which_parameter_is_wrong() -> None:
-    [detail] = CALLER.error(BadRequest("no", param="contents[0]"), "")["error"]["details"]
+    detail, as_google = CALLER.error(BadRequest("no", param="contents[0]"), "")["error"]["details"]
     assert detail["metadata"] == {"param": "contents[0]"}
+    assert as_google["fieldViolations"] == [{"field": "contents[0]", "description": "no"}]
 
 
 def test_it_answers_a_count_and_bills_none() -> None:
