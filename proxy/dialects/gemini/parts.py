@@ -40,7 +40,8 @@ def _inline(blob: Json, path: str) -> Json:
         return {"type": "input_audio", "input_audio": {"data": data, "format": SOUNDS[media]}}
     if media.startswith(("audio/", "video/")):
         raise cannot(f"{path}mimeType", f"{media[:64]} cannot be sent to this model.")
-    name = checks.optional(blob, "displayName", str, path=path) or f"file.{ENDINGS.get(media) or media.rpartition('/')[2][:16]}"
+    ending = ENDINGS.get(media) or media.rpartition("/")[2][:16]
+    name = checks.optional(blob, "displayName", str, path=path) or f"file.{ending}"
     return {"type": "file", "file": {"filename": name, "file_data": f"data:{media};base64,{data}"}}
 
 
