@@ -11,6 +11,7 @@ import pytest
 
 from accounts.prices import Book
 from loadtest.mockserver import Answer, MockServer
+from proxy import serving
 from proxy.errors import ModelNotFound
 from routing.snapshot import Provider, Route, Snapshot, Target, build
 from tests.proxy.harness import ASK, PRICE, bench, provider, read, route
@@ -124,7 +125,7 @@ async def test_b15_reads_during_swaps_are_old_or_new_and_never_mixed(tmp_path: P
                 for number in range(5000):
                     call = gw.receive()
                     name = ("exact", "pattern-y", "alias")[number % 3]
-                    gw.gateway._read(call, b'{"model":"%s","messages":[{"role":"user"}]}' % name.encode(), {})
+                    serving._read(gw.gateway, call, b'{"model":"%s","messages":[{"role":"user"}]}' % name.encode(), {})
                     (target,) = call.match.targets
                     said = {call.entry.revision, call.match.route.retries, int(target.model[1:])}
                     assert len(said) == 1
