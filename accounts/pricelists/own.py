@@ -20,6 +20,8 @@ def is_own(document: Any) -> bool:
 
 def read(document: dict[str, Any]) -> List:
     """Raises NotAList: what we wrote ourselves must be right to the letter."""
+    if document.get("unit", UNIT) != UNIT:
+        raise NotAList(f"The price list is in {str(document['unit'])[:40]!r}, and this book in {UNIT}.")
     try:
         offers = tuple(_offer(row) for row in document["prices"])
         return List(str(document["name"])[:32], str(document["source"]), offers)

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from accounts.models import Adjustment, RequestRecord, Team
 from accounts.store import totals
 from accounts.store.rows import LARGEST
+
+REPRICED = "reprice:"  # what the references of repricing begin with
+ELSEWHERE = "The reference {} is booked on another record."
+Wish = tuple[int | None, int | None, str | None, str | None, str | None]  # as the last arguments of `_wanted`
 
 
 class AdjustmentRefused(Exception):
@@ -44,7 +48,6 @@ def original(record: RequestRecord) -> Standing:
     return Standing(record.cost_nano, record.team, record.cost_centre, record.owner)
 
 
-@transaction.atomic
 def adjust(
     record: RequestRecord,
     *,
@@ -67,22 +70,35 @@ def adjust(
         raise AdjustmentRefused("Say why the record is corrected.")
     if not author.strip():
         raise AdjustmentRefused("Say who corrects the record.")
+    reference = external_ref.strip()
+    if reference.startswith(REPRICED):
+        raise AdjustmentRefused(f"References that begin with {REPRICED} are for repricing.")
+    wish = (cost_nano, delta, team, cost_centre, owner)
+    try:
+        return _adjusted(record, author.strip(), reason.strip(), reference, wish)
+    except IntegrityError:
+        # Somebody else was quicker with the same reference, on a record that was not locked by us.
+        raise AdjustmentRefused(ELSEWHERE.format(reference)) from None
+
+
+@transaction.atomic
+def _adjusted(record: RequestRecord, author: str, reason: str, reference: str, wish: Wish) -> Adjustment:
     # The lock is on the untouched original: of two who correct it at once, the second sees what the first booked.
     record = RequestRecord.objects.select_for_update().get(pk=record.pk)
-    earlier = _booked(record, external_ref)
+    earlier = _booked(record, reference)
     if earlier is not None:
         return earlier
     before = standing(record)
-    after = _wanted(before, cost_nano, delta, team, cost_centre, owner)
+    after = _wanted(before, *wish)
     if after == before:
         raise AdjustmentRefused("Nothing would change.")
     _book(record, before, after)
     return Adjustment.objects.create(
         request=record,
         day=record.day,
-        author=author.strip(),
-        reason=reason.strip(),
-        external_ref=external_ref,
+        author=author,
+        reason=reason,
+        external_ref=reference,
         cost_nano_delta=after.cost_nano - before.cost_nano,
         team=_if_new(after.team, before.team),
         cost_centre=_if_new(after.cost_centre, before.cost_centre),
@@ -121,10 +137,10 @@ def _wanted(
     return replace(before, cost_nano=new, **{name: text for name, text in changes.items() if text is not None})
 
 
-def _booked(record: RequestRecord, external_ref: str) -> Adjustment | None:
-    earlier = Adjustment.objects.filter(external_ref=external_ref).first() if external_ref else None
+def _booked(record: RequestRecord, reference: str) -> Adjustment | None:
+    earlier = Adjustment.objects.filter(external_ref=reference).first() if reference else None
     if earlier is not None and earlier.request_id != record.pk:
-        raise AdjustmentRefused(f"The reference {external_ref} is booked on another record.")
+        raise AdjustmentRefused(ELSEWHERE.format(reference))
     return earlier
 
 

@@ -17,7 +17,7 @@ from accounts.ledger.pricing import Pricing
 from accounts.models import Adjustment, AttemptRecord, RequestRecord
 from accounts.prices import UNITS, Usage
 from accounts.store import totals
-from accounts.store.adjust import Standing, moved, original
+from accounts.store.adjust import REPRICED, Standing, moved, original
 from accounts.store.rows import LARGEST
 
 MONEY = ("priced", "unpriced")  # what an attempt's cost_status must be for its price to matter
@@ -112,7 +112,7 @@ def _adjustment(change: Change, author: str, reason: str) -> Adjustment:
         day=record.day,
         author=author,
         reason=f"{reason}{versions}",
-        external_ref=f"reprice:{record.pk}:{change.number}",
+        external_ref=f"{REPRICED}{record.pk}:{change.number}",
         cost_nano_delta=change.delta,
         reprice=True,
     )

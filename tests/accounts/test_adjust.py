@@ -54,7 +54,9 @@ def test_it_books_a_reference_once(record: RequestRecord) -> None:
     assert Adjustment.objects.count() == 1
     assert spent()["red", "r1"] == 0
     with pytest.raises(AdjustmentRefused, match="another record"):
-        adjust(RequestRecord.objects.get(team="blue"), author="fin", reason="x", delta=-1, external_ref="CN-1")
+        adjust(RequestRecord.objects.get(team="blue"), author="fin", reason="x", delta=-1, external_ref=" CN-1 ")
+    with pytest.raises(AdjustmentRefused, match="repricing"):
+        adjust(record, author="fin", reason="x", delta=-1, external_ref=f"reprice:{record.pk}:1")
 
 
 @pytest.mark.parametrize(

@@ -205,6 +205,12 @@ def test_a_name_that_the_price_book_cannot_hold_is_left_out_and_said(name: str) 
         pricelists.read(json.dumps({"name": "mine", "source": "me", "prices": [row]}))
 
 
+def test_a_list_in_another_currency_is_refused() -> None:
+    row = {"kind": "openai", "model": "m", "effective_from": "2026-01-01T00:00:00+00:00", "input": "1"}
+    with pytest.raises(NotAList, match="EUR"):
+        pricelists.read(json.dumps({"name": "n", "source": "s", "unit": "EUR per million units", "prices": [row]}))
+
+
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -9,7 +9,7 @@ from django.db import connection
 
 from accounts.models import Adjustment, ApiKey, DailyTotal, LedgerQuarantine, Membership, RequestRecord, Team
 from accounts.store import requests
-from accounts.store.adjust import adjust, standing
+from accounts.store.adjust import AdjustmentRefused, adjust, standing
 from accounts.store.ledger import batches, save_entries
 from accounts.store.recount import adjusted, totals
 from tests.accounts.making import raw, settled
@@ -68,6 +68,18 @@ def test_it_books_each_of_two_adjustments_on_top_of_the_other() -> None:
     assert together(*[lambda: adjust(record, author="fin", reason="x", delta=-1000)] * 4) == []
     assert Adjustment.objects.count() == 4
     assert standing(record).cost_nano == 4_496_000
+    assert list(adjusted()) == []
+
+
+def test_a_reference_is_booked_on_one_of_two_records_at_once() -> None:
+    save_entries(raw(settled(), settled()))
+    one, two = RequestRecord.objects.all()
+    tasks = [
+        lambda each=each: adjust(each, author="fin", reason="x", delta=-1, external_ref="CN-1") for each in (one, two)
+    ]
+    refused = together(*tasks)
+    assert [type(error) for error in refused] == [AdjustmentRefused]
+    assert Adjustment.objects.count() == 1
     assert list(adjusted()) == []
 
 
