@@ -53,6 +53,17 @@ def test_it_names_the_setting_that_is_wrong(tmp_path: Path, setting: str) -> Non
     assert "canary" not in run.stderr
 
 
+@pytest.mark.parametrize("left", ["nothing", "an empty file"])
+def test_it_makes_no_empty_database_where_one_is_gone(tmp_path: Path, left: str) -> None:
+    file = tmp_path / "qlite.sqlite3"
+    if left != "nothing":
+        file.touch()
+    run = qlite("serve", tmp_path, DATABASE_URL="")
+    assert (run.returncode, run.stdout) == (3, "")
+    assert run.stderr == f"CommandError: There is no database in {file}: put it back, or run `qlite setup`.\n"
+    assert file.exists() == (left != "nothing") and not (file.exists() and file.stat().st_size)
+
+
 def test_it_makes_a_data_folder_that_nobody_else_can_read(tmp_path: Path) -> None:
     assert qlite("about", tmp_path / "new").returncode == 0
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700

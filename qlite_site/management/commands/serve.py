@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -28,6 +29,7 @@ class Command(BaseCommand):
             raise CommandError("--workers must be at least 1")
         if settings.DEBUG and bind.rsplit(":", 1)[0] not in {"127.0.0.1", "localhost", "[::1]"}:
             raise CommandError("QLITE_DEBUG shows settings to whoever asks: it may be on only on a loopback address.")
+        self._look_for_database()
         if workers > 1:
             self._prepare_workers(allow_sqlite_workers)
         config = ServerConfig(
@@ -69,6 +71,13 @@ class Command(BaseCommand):
     def bury(self, pid: int) -> None:
         """Take what a dead worker was doing out of the metrics; what it had done stays."""
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
+
+    def _look_for_database(self) -> None:
+        """Stop where SQLite would make an empty file in the place of the one that was there."""
+        place = settings.DATABASES["default"]
+        file = Path(str(place["NAME"]))
+        if place["ENGINE"].endswith("sqlite3") and not (file.is_file() and file.stat().st_size):
+            raise CommandError(f"There is no database in {file}: put it back, or run `qlite setup`.", returncode=3)
 
     def _prepare_workers(self, allow_sqlite: bool) -> None:
         if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") and not allow_sqlite:
