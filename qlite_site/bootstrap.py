@@ -1,15 +1,17 @@
 """The very first start: an admin, a team, a key, the stub, and a provider for each key found in the environment."""
 
+import fcntl
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ImproperlyConfigured
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.models import Team
 from accounts.store import keys, pricelists, roles
@@ -20,6 +22,7 @@ from routing.models import Revision
 
 Json = dict[str, Any]
 AUTHOR = "setup"
+_LOCK = 0x7365_7475_70  # any constant that is only ours, for PostgreSQL's advisory locks
 
 STUB: Json = {
     "providers": [{"name": "stub", "kind": "stub", "base_url": "", "free": True}],
@@ -65,6 +68,23 @@ class FirstStart:
     password: str = ""
     key: str = ""
     providers: tuple[str, ...] = ()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until nobody else prepares this data folder, or this database on PostgreSQL, and let nobody meanwhile."""
+    folder = os.open(settings.DATA_DIR, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])  # let go with the connection at the latest
+        yield
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+    finally:
+        os.close(folder)
 
 
 @transaction.atomic

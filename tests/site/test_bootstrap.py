@@ -1,14 +1,20 @@
 """The first start: what is made, once, and what of the environment it takes up."""
 
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts.keys import well_formed
 from accounts.models import ApiKey, Price, Team
+from loadtest.bench.rig import ROOT, Home, qlite
 from qlite_site.bootstrap import first_start, providers_in
 from routing import store as routes
 from routing.models import Provider
+from tests.gateway.test_budgets import database_of_ours, postgres
 
 EVERYTHING = {
     "OPENAI_API_KEY": "sk-o",
@@ -94,3 +100,24 @@ def test_a_bad_address_is_named_and_nothing_is_made(name: str, value: str) -> No
     with pytest.raises(ImproperlyConfigured, match=f"^{name}: "):
         first_start({"OPENAI_API_KEY": "sk-o", name: value})
     assert not get_user_model().objects.exists()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=[postgres, pytest.mark.postgres])])
+def homes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Home]]:
+    """Three processes on one data folder, or three hosts on one PostgreSQL."""
+    if request.param == "sqlite":
+        yield [Home(tmp_path, 1)] * 3
+        return
+    with database_of_ours() as database:
+        yield [Home(tmp_path / str(number), 1, database=database) for number in range(3)]
+
+
+def test_one_of_several_that_start_at_once_makes_it_all_and_the_others_wait(homes: list[Home]) -> None:
+    running = [
+        subprocess.Popen([*qlite(), "setup"], cwd=ROOT, env=home.environment, stdout=subprocess.PIPE, text=True)
+        for home in homes
+    ]
+    said = [process.communicate(timeout=60)[0] for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert sum("This is the first start" in each for each in said) == 1
+    assert sum("Everything is set up" in each for each in said) == 2

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from qlite_site.bootstrap import FirstStart, curl_line, first_start
+from qlite_site.bootstrap import FirstStart, alone, curl_line, first_start
 
 PLACES = [("API", "/v1"), ("Admin", "/admin/"), ("Keys", "/keys/"), ("Reports", "/reports/"), ("Health", "/health")]
 
@@ -15,8 +15,10 @@ class Command(BaseCommand):
     help = "Prepare the database; at the first start also an admin, a team, a key and the providers found."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        call_command("migrate", interactive=False, verbosity=0)
-        self._tell(first_start())
+        with alone():
+            call_command("migrate", interactive=False, verbosity=0)
+            made = first_start()
+        self._tell(made)
 
     def _tell(self, made: FirstStart) -> None:
         def say(text: str) -> None:
