@@ -4,10 +4,15 @@ import errno
 import os
 import sys
 
+from qlite_site import __version__
+
 OF_THE_MACHINE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
 
 
 def main() -> None:
+    if sys.argv[1:] in (["version"], ["--version"]):  # Django would tell its own
+        sys.stdout.write(f"qlite {__version__}\n")
+        return
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "qlite_site.settings")
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line

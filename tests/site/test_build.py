@@ -1,4 +1,4 @@
-"""The commit is found however git keeps it."""
+"""Which qlite this is: the commit is found however git keeps it."""
 
 import shutil
 import subprocess
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.bench.rig import ROOT, qlite
+from qlite_site import __version__
 from qlite_site.build import _from_git
-
-pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 
 def git(folder: Path, *words: str) -> str:
@@ -18,6 +18,8 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
+    if shutil.which("git") is None:
+        pytest.skip("needs git")
     folder = tmp_path / "checkout"
     folder.mkdir()
     git(folder, "init")
@@ -46,3 +48,9 @@ def test_it_names_the_commit_of_a_second_working_tree(checkout: Path, pack: bool
 
 def test_it_says_so_where_there_is_no_git(tmp_path: Path) -> None:
     assert _from_git(tmp_path / ".git") == {"commit": "unknown", "built": "unknown"}
+
+
+@pytest.mark.parametrize("word", ["version", "--version"])
+def test_the_command_tells_its_own_version_and_not_djangos(word: str) -> None:
+    said = subprocess.run([*qlite(), word], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert said == f"qlite {__version__}\n"
