@@ -1,13 +1,13 @@
 """What the routing table wants to know of a request: tools, images, a schema, its size, its session. Any dialect.
 
 What it asks for is noted on each call's record, so that a replay of the past knows it; the rest is only read where a
-route asks.
+route asks, and the session's mark noted then.
 """
 
 from typing import Any
 
 from proxy.call import Call
-from routing.decide import Request
+from routing.decide import Request, marked
 from routing.rules import STICKY_USER
 from routing.snapshot import Route
 
@@ -23,7 +23,9 @@ SESSION_LENGTH = 256  # characters of a session's name that count
 
 def of(call: Call) -> Request:
     """Return what is known of `call` for the decision where it goes."""
-    asked = call.asked
+    asked, session = call.asked, marked(session_of(call, call.match.route))
+    if session:
+        call.entry.session = int(session)
     return Request(
         model=asked.model,
         team=call.grant.team,
@@ -31,7 +33,7 @@ def of(call: Call) -> Request:
         **named(call.entry.features),
         tokens=call.entry.prompt_bytes // BYTES_A_TOKEN,
         tags=call.entry.tags,
-        session=session_of(call, call.match.route),
+        session=session,
     )
 
 

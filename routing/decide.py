@@ -16,13 +16,14 @@ from routing.snapshot import Conditions, Match, Route, Target
 Draw = Callable[[], float]  # gives numbers from 0 up to, but not including, 1
 
 EXPLORING = 0.05  # of the calls of a "fastest" route go by weight, or nobody would notice who became fast
+MARKS = 32_767
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is known of a request when it is decided where it goes. `tokens` of the prompt are a rough estimate.
 
-    `session` is the value of the header, or the user, by which its route keeps sessions together.
+    `session` is the mark of the header's value, or of the user, by which its route keeps sessions together.
     """
 
     model: str
@@ -34,6 +35,16 @@ class Request:
     tokens: int = 0
     tags: Mapping[str, str] = field(default_factory=dict)
     session: str = ""
+
+
+def marked(session: str) -> str:
+    """Return the mark of a session's name, a number from 1 to MARKS: enough to spread sessions, and shared by too many
+    to tell who it is, so that records can keep it. "" for no session.
+    """
+    if not session:
+        return ""
+    digest = hashlib.blake2b(session.encode("utf-8", "replace"), digest_size=4).digest()
+    return str(int.from_bytes(digest, "big") % MARKS + 1)
 
 
 class View(Protocol):

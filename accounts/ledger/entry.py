@@ -70,6 +70,7 @@ class Entry:
     attempts: list[Attempt] = field(default_factory=list)
     prompt_bytes: int = 0
     features: int = 0  # what was asked for: see proxy/features.py
+    session: int = 0  # a mark of what its route keeps together, 0 for nothing: see routing/decide.py
     http_status: int | None = None
     error: str = ""
     usage: dict[str, int] = field(default_factory=dict)

@@ -279,6 +279,7 @@ class Migration(migrations.Migration):
                 ('tags', models.JSONField(default=dict)),
                 ('prompt_bytes', models.BigIntegerField(default=0)),
                 ('features', models.SmallIntegerField(default=0, help_text='What was asked for: 1 tools, 2 images, 4 a JSON schema.')),
+                ('session', models.SmallIntegerField(default=0, help_text="A mark that the calls of one session share with others'.")),
             ],
             options={
                 'ordering': ['-at'],

@@ -103,6 +103,7 @@ class RequestRecord(Units):
     tags = models.JSONField(default=dict)
     prompt_bytes = count()
     features = models.SmallIntegerField(default=0, help_text="What was asked for: 1 tools, 2 images, 4 a JSON schema.")
+    session = models.SmallIntegerField(default=0, help_text="A mark that the calls of one session share with others'.")
 
     class Meta:
         ordering = ["-at"]

@@ -51,6 +51,7 @@ REQUEST = (
     "tags",
     "prompt_bytes",
     "features",
+    "session",
 )
 ATTEMPT = (
     "request_id",
@@ -103,7 +104,7 @@ def request_row(body: Body, stamp: Stamp) -> Row:
         raise Unfit(f"it was admitted at {at}, and its id is of another day")
     units = [usage.get(unit, 0) for unit in UNITS]
     money = [body["cost_nano"], body["saved_nano"], body["tokens_saved"], body["revision"]]
-    asked = [body.get("prompt_bytes", 0), body.get("features", 0)]
+    asked = [body.get("prompt_bytes", 0), body.get("features", 0), body.get("session", 0)]
     _check_whole(units, [*money, *asked], [body["http_status"], body["latency_us"], body["first_token_us"]])
     return (
         body["id"],

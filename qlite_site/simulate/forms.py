@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 
 from qlite_site.simulate.decision import tags_of
-from routing.decide import Request
+from routing.decide import Request, marked
 
 SERVING, DRAFT = "serving", "draft"
 TABLES = ((SERVING, "what serves"), (DRAFT, "the draft"))
@@ -50,7 +50,7 @@ class SimulatorForm(forms.Form):
     def request(self) -> Request:
         """What was described; the form must be valid."""
         known: dict[str, Any] = {name: value for name, value in self.cleaned_data.items() if name != "table"}
-        return Request(**known)
+        return Request(**known | {"session": marked(known["session"])})
 
 
 class ReplayForm(forms.Form):

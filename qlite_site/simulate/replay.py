@@ -1,8 +1,8 @@
 """Recorded requests decided again, under two tables: who would go elsewhere, and at what cost. Plain.
 
 Of a request only what the ledger keeps is known: not its prompt, but how large it was and whether it had tools, images
-or a schema; not its session, so a sticky route draws. Both tables get the same draw for the same request, so that
-chance alone moves nobody.
+or a schema; its session where its route was sticky when it came. Both tables get the same draw for the same request, so
+that chance alone moves nobody.
 """
 
 import random
@@ -24,11 +24,11 @@ Price = Callable[[Target, Usage], int | None]  # what an answer would cost in na
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One request of the past: what is known of how it was asked, and what its answer used."""
+    """One request of the past: what is known of how it was asked, and what its answer used, None from the cache."""
 
     id: str
     request: Request
-    usage: Usage
+    usage: Usage | None
 
 
 @dataclass(slots=True)
@@ -88,7 +88,7 @@ def _draw(id: str) -> Draw:
 
 
 def _priced(target: Target | None, record: Recorded, price: Price, cost: int, unpriced: int) -> tuple[int, int]:
-    if target is None:
+    if target is None or record.usage is None:
         return cost, unpriced
     nano = price(target, record.usage)
     return (cost, unpriced + 1) if nano is None else (cost + nano, unpriced)

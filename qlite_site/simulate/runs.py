@@ -31,7 +31,7 @@ REST = 0.003  # seconds
 NOTED_EACH = 0.25  # seconds between two looks at the row
 AT_ONCE = 2  # in all processes
 SILENT = timedelta(seconds=20)  # a run that says nothing for so long died with its process
-FIELDS = ("id", "model_asked", "team", "stream", "tags", "prompt_bytes", "features", *UNITS)
+FIELDS = ("id", "model_asked", "team", "stream", "tags", "prompt_bytes", "features", "session", "cached", *UNITS)
 
 
 def start(author: str, window: timedelta, size: int) -> Replay:
@@ -122,6 +122,9 @@ def _recorded(row: dict[str, Any]) -> Recorded:
         stream=row["stream"],
         tokens=row["prompt_bytes"] // BYTES_A_TOKEN,
         tags=row["tags"],
+        session=str(row["session"] or ""),
         **has,
     )
-    return Recorded(row["id"], request, Usage(**{unit: row[unit] for unit in UNITS}))
+    # What the cache answered was paid when it was asked for first.
+    usage = None if row["cached"] else Usage(**{unit: row[unit] for unit in UNITS})
+    return Recorded(row["id"], request, usage)

@@ -16,6 +16,7 @@ from accounts.models import Price, RequestRecord
 from qlite_site.models import Replay
 from qlite_site.simulate import runs
 from routing import store
+from routing.decide import marked
 from routing.models import Breaker, Provider, Route, Target
 from tests.admin.rows import HOSTILE, person, provider, root, route, signed_in
 
@@ -158,6 +159,33 @@ def test_a_replay_knows_what_was_asked_for_and_leaves_copies_out() -> None:
     first.save()
     run = run_now()
     assert (run.tally["seen"], run.tally["moves"]) == (3, [["a/gpt", "b/gpt", 2]])
+
+
+def test_a_replay_knows_the_session_of_a_call_on_a_sticky_route() -> None:
+    a = published()
+    Route.objects.update(sticky="user")
+    Target.objects.update(tier=0)
+    store.publish("root", "sticky")
+    client, users = signed_in(root()), [f"user-{number}" for number in range(40)]
+    for number, user in enumerate(users, 1):
+        recorded(number, session=int(marked(user)))
+    went = [simulated(client, model="gpt", session=user)["candidates"][0]["target"] for user in users]
+    at_a = went.count("a/gpt")
+    assert 0 < at_a < len(users)
+    Target.objects.filter(provider=a).update(enabled=False)
+    tally = run_now().tally
+    assert tally["moves"] == [["a/gpt", "b/gpt", at_a]]
+    assert (tally["cost_before"], tally["unpriced_before"]) == (at_a * 110_000, len(users) - at_a)
+
+
+def test_a_replay_counts_no_cost_for_what_the_cache_answered() -> None:
+    a = published()
+    recorded(1)
+    recorded(2, cached=True)
+    Target.objects.filter(provider=a).update(enabled=False)
+    tally = run_now().tally
+    assert (tally["seen"], tally["moved"]) == (2, 2)
+    assert (tally["cost_before"], tally["unpriced_after"]) == (110_000, 1)
 
 
 def test_a_replay_takes_the_newest_and_no_more_than_was_asked() -> None:

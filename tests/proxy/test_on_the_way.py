@@ -9,6 +9,7 @@ import pytest
 from loadtest.mockserver import Answer, MockServer
 from proxy.counters import Counters
 from proxy.errors import GatewayError, ModelNotFound
+from routing.decide import marked
 from routing.snapshot import Conditions, Limits, Provider, Route, Target
 from tests.proxy.harness import ASK, GRANT, bench, other, provider, route
 
@@ -72,6 +73,10 @@ async def test_a_session_named_by_a_header_stays_with_its_target(tmp_path: Path)
                 went.setdefault(session, set()).add(reply.target)
             assert all(len(targets) == 1 for targets in went.values())
             assert len(set.union(*went.values())) > 1
+            rows = await gw.rows()
+            assert [row.session for row in rows] == [int(marked(session)) for session in "abcdefgh" * 3]
+            await gw.ask(ASK)
+            assert (await gw.rows())[-1].session == 0
 
 
 async def test_what_does_not_fit_goes_to_a_larger_context(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routing.decide import EXPLORING, Request, order
+from routing.decide import EXPLORING, MARKS, Request, marked, order
 from routing.rules import CHEAPEST, FASTEST
 from routing.snapshot import Conditions, Match, Route, Target
 from tests.routing.tables import Seen, target
@@ -186,6 +186,17 @@ def test_a_session_stays_with_the_canary_or_away_from_it() -> None:
     for session in map(str, range(50)):
         asked = Request("any", session=session)
         assert len({ordered(targets, random.random, request=asked, sticky="user")[0].name for _ in range(5)}) == 1
+
+
+def test_marks_of_sessions_spread_them_by_weight_and_are_shared_by_many() -> None:
+    targets = [target("a/1", weight=1), target("b/1", weight=3)]
+    marks = [marked(f"user-{number}") for number in range(DRAWS)]
+    assert marked("") == "" and all(1 <= int(mark) <= MARKS for mark in marks)
+    assert len(set(marks)) < 0.9 * DRAWS
+    firsts = Counter(
+        ordered(targets, random.random, request=Request("any", session=mark), sticky="user")[0].name for mark in marks
+    )
+    assert abs(firsts["b/1"] / DRAWS - 0.75) < 0.02
 
 
 # --- Strategies

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from qlite_site.simulate import tables
 from qlite_site.simulate.decision import decided, sentences, tags_of
-from routing.decide import Request
+from routing.decide import Request, marked
 from routing.store import RoutingRefused
 
 
@@ -41,4 +41,4 @@ def _request(options: dict[str, Any]) -> Request:
     if options["tokens"] < 0:
         raise ValueError(f"a prompt does not have {options['tokens']} tokens")
     known = {name: options[name] for name in ("model", "team", "stream", "tools", "images", "json_schema", "tokens")}
-    return Request(**known, tags=tags_of(options["tag"]), session=options["session"])
+    return Request(**known, tags=tags_of(options["tag"]), session=marked(options["session"]))
