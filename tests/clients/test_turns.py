@@ -1,4 +1,4 @@
-"""Codex CLI and Claude Code, the real ones, each for one turn with a tool call."""
+"""Codex CLI, Claude Code and Gemini CLI, the real ones, each for one turn with a tool call."""
 
 import json
 import secrets
@@ -22,9 +22,11 @@ TABLE = """\
 providers:
   - {{name: p-openai, kind: openai-compatible, base_url: "http://127.0.0.1:{port}/v1", credential: sk-a}}
   - {{name: p-anthropic, kind: anthropic, base_url: "http://127.0.0.1:{port}", credential: sk-b}}
+  - {{name: p-gemini, kind: gemini, base_url: "http://127.0.0.1:{port}", credential: sk-c}}
 routes:
   - {{name: on-openai-compatible, cache_ttl: 0, targets: [{{provider: p-openai, model: m-1}}]}}
   - {{name: on-anthropic, cache_ttl: 0, targets: [{{provider: p-anthropic, model: claude-x}}]}}
+  - {{name: on-gemini, cache_ttl: 0, targets: [{{provider: p-gemini, model: gemini-3-pro}}]}}
   - {{name: gpt-6.1-sol, cache_ttl: 0, targets: [{{provider: p-openai, model: m-1}}]}}
 """
 
@@ -43,7 +45,7 @@ def programs() -> Path:
 
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """A gateway with the scripted provider behind it, in two dialects."""
+    """A gateway with the scripted provider behind it, in three dialects."""
     with in_thread() as mock:
         home = House(tmp_path_factory.mktemp("clients") / "data", free_port())
         home.folder.mkdir()
@@ -90,11 +92,13 @@ def answer_with_the_note(mock: MockServer, kind: str, note: Path) -> None:
 
 def reading(hit: Hit, note: Path) -> tuple[str, dict[str, str]] | None:
     """The tool among those offered that reads a file, and what it is called with."""
-    offered = {tool.get("function", tool).get("name") for tool in hit.json.get("tools", [])}
+    tools = [each for tool in hit.json.get("tools", []) for each in tool.get("functionDeclarations", [tool])]
+    offered = {tool.get("function", tool).get("name") for tool in tools}
     calls = {
         "exec_command": {"cmd": f"cat {note}"},
         "exec": {"input": f"text(await tools.exec_command({{cmd: 'cat {note}'}}))"},  # a program that calls tools
         "Read": {"file_path": str(note)},
+        "read_file": {"file_path": str(note)},
     }
     return next(((name, given) for name, given in calls.items() if name in offered), None)
 
@@ -107,6 +111,8 @@ def reading(hit: Hit, note: Path) -> tuple[str, dict[str, str]] | None:
         ("codex", "anthropic", "on-anthropic"),
         ("claude", "openai-compatible", "on-openai-compatible"),
         ("claude", "anthropic", "on-anthropic"),
+        ("gemini", "openai-compatible", "on-openai-compatible"),
+        ("gemini", "gemini", "on-gemini"),
     ],
 )
 def test_it_finishes_a_turn_with_a_tool_call(
@@ -114,7 +120,7 @@ def test_it_finishes_a_turn_with_a_tool_call(
 ) -> None:
     answer_with_the_note(stand.mock, kind, note)
     where = turn.Where(f"http://127.0.0.1:{stand.port}", stand.key, model)
-    surface = "responses" if program == "codex" else "messages"
+    surface = {"codex": "responses", "claude": "messages", "gemini": "gemini"}[program]
     said = turn.PROGRAMS[program](programs, where, PROMPT, home=tmp_path / "home", folder=note.parent)
     assert said.code == 0, said
     assert f"The note says {note.read_text().strip()}." in said.out, said

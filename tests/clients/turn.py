@@ -1,7 +1,8 @@
-"""One turn of Codex CLI or Claude Code, the real programs, against a gateway.
+"""One turn of Codex CLI, Claude Code or Gemini CLI, the real programs, against a gateway.
 
     python -m tests.clients.turn codex  --url http://127.0.0.1:8080 --key sk-ql_... --model ROUTE "Say hello"
     python -m tests.clients.turn claude --url http://127.0.0.1:8080 --key sk-ql_... --model ROUTE "Say hello"
+    python -m tests.clients.turn gemini --url http://127.0.0.1:8080 --key sk-ql_... --model ROUTE "Say hello"
 
 The programs come from npm at the first call and are kept in the user's cache folder. They run in a home and a folder of
 their own, with a proxy that leads nowhere: they reach loopback and nothing else.
@@ -16,8 +17,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-CODEX, CLAUDE = "0.169.0", "2.1.197"
-PACKAGES = (f"@openai/codex@{CODEX}", f"@anthropic-ai/claude-code@{CLAUDE}")
+CODEX, CLAUDE, GEMINI = "0.169.0", "2.1.197", "0.61.0"
+PACKAGES = (f"@openai/codex@{CODEX}", f"@anthropic-ai/claude-code@{CLAUDE}", f"@google/gemini-cli@{GEMINI}")
 INSTALL_SECONDS = 300.0
 TURN_SECONDS = 90.0
 # Loopback's discard port: nobody listens there.
@@ -53,7 +54,7 @@ class Said:
 def install() -> Path:
     """Return the folder of the installed programs' packages; raises Missing."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "qlite" / f"codex-{CODEX}-claude-code-{CLAUDE}"
+    folder = cache / "qlite" / f"codex-{CODEX}-claude-code-{CLAUDE}-gemini-{GEMINI}"
     if not folder.exists():
         npm = shutil.which("npm")
         if npm is None:
@@ -116,7 +117,18 @@ def claude(programs: Path, where: Where, prompt: str, *, home: Path, folder: Pat
     )
 
 
-PROGRAMS = {"codex": codex, "claude": claude}
+def gemini(programs: Path, where: Where, prompt: str, *, home: Path, folder: Path) -> Said:
+    """Run one turn of Gemini CLI in `folder`; raises subprocess.TimeoutExpired."""
+    (home / ".gemini").mkdir(parents=True)
+    (home / ".gemini" / "settings.json").write_text(GEMINI_SETTINGS)
+    script = programs / "@google" / "gemini-cli" / "bundle" / "gemini.js"
+    # Without --yolo it has no tools where nobody can be asked.
+    command = ["node", str(script), "--model", where.model, "--yolo", "--prompt", prompt]
+    address = {"GOOGLE_GEMINI_BASE_URL": where.url, "GEMINI_API_KEY": where.key}
+    return _run(command, home, folder, **address, GEMINI_CLI_TRUST_WORKSPACE="true")
+
+
+PROGRAMS = {"codex": codex, "claude": claude, "gemini": gemini}
 
 
 def _run(command: list[str], home: Path, folder: Path, **environment: str) -> Said:
@@ -161,6 +173,14 @@ exporter = "none"
 [features]
 plugins = false
 apps = false
+"""
+
+GEMINI_SETTINGS = """\
+{
+  "general": {"enableAutoUpdate": false},
+  "privacy": {"usageStatisticsEnabled": false},
+  "security": {"auth": {"selectedType": "gemini-api-key"}}
+}
 """
 
 

@@ -123,13 +123,13 @@ def anthropic(hit: Hit, what: str, *, text: str = TEXT, tool: str = TOOL, argume
     )
 
 
-def gemini(hit: Hit, what: str) -> Answer:
+def gemini(hit: Hit, what: str, *, text: str = TEXT, tool: str = TOOL, arguments: str = ARGUMENTS) -> Answer:
     if what == "error":
         error = {"code": 400, "status": "INVALID_ARGUMENT", "message": "The input exceeds the maximum number of tokens"}
         return _plain({"error": error}, 400)
-    part: dict[str, Any] = {"text": TEXT}
+    part: dict[str, Any] = {"text": text}
     if what == "tool":
-        part = {"functionCall": {"name": TOOL, "args": orjson.loads(ARGUMENTS)}, "thoughtSignature": "c2ln"}
+        part = {"functionCall": {"name": tool, "args": orjson.loads(arguments)}, "thoughtSignature": "c2ln"}
     counted = {"promptTokenCount": USED[0], "candidatesTokenCount": USED[1], "totalTokenCount": sum(USED)}
     shape = {"modelVersion": "gemini-x", "responseId": "r1", "usageMetadata": counted}
     first = {"index": 0, "content": {"role": "model", "parts": [part]}}
