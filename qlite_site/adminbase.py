@@ -2,12 +2,14 @@
 module and the rooms find it there, so plain Django admin (or another skin) stays one setting away.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 from django.contrib import messages
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Model, QuerySet
@@ -26,6 +28,7 @@ from unfold.widgets import (
 )
 
 SHORTEST_SEARCH, LONGEST_SEARCH = 3, 200  # characters
+LONGEST_KEY = 19  # digits that every database takes
 TEXT_LOOKUPS = {
     *("regex", "iregex", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith", "search")
 }
@@ -72,7 +75,21 @@ class ChangeList(UnfoldChangeList):  # type: ignore[misc]
         return super().get_ordering_field(field_name) if offered else None
 
 
-class ModelAdmin(UnfoldModelAdmin):  # type: ignore[misc]
+class Autocomplete(AutocompleteSelect):
+    """Shows no choice for what cannot be the key of a row, where Django fails: a form need not come from its page."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: dict[str, Any] | None = None) -> Any:
+        return super().optgroups(name, [each for each in value if each.isdecimal() and len(each) < LONGEST_KEY], attr)
+
+
+class Autocompletes:
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):  # type: ignore[attr-defined]
+            kwargs.setdefault("widget", Autocomplete(db_field, self.admin_site))  # type: ignore[attr-defined]
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)  # type: ignore[misc]
+
+
+class ModelAdmin(Autocompletes, UnfoldModelAdmin):  # type: ignore[misc]
     """No counts beside filters, no search that must read a whole table for one letter."""
 
     shortest_search = SHORTEST_SEARCH
@@ -117,7 +134,7 @@ class ModelAdmin(UnfoldModelAdmin):  # type: ignore[misc]
         return queryset.none(), False
 
 
-class TabularInline(UnfoldTabularInline):  # type: ignore[misc]
+class TabularInline(Autocompletes, UnfoldTabularInline):  # type: ignore[misc]
     """Rows whose fields have a name each: to the eye the column's head is one, to a screen reader it is not."""
 
     def get_formset(self, request: HttpRequest, obj: Model | None = None, **kwargs: Any) -> Any:

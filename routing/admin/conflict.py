@@ -177,8 +177,9 @@ def rebased(sent: QueryDict, opened: Entry, route: Route) -> QueryDict:
     there = {label: row.pk for label, row in zip(_labels(store.entry_of(route)), _rows(route), strict=True)}
     forms = _forms(sent)
     initial = [form for form in forms if form.get("id")]
+    known = {str(pk) for pk in there.values()}
     for form, label in zip(initial, _labels(opened), strict=False):
-        if int(form["id"]) not in there.values():
+        if form["id"] not in known:
             form["id"] = str(there.get(label, ""))
     named = {form["id"] for form in forms if form.get("id")}
     gone = [{"id": str(pk), "route": str(route.pk), "DELETE": "on"} for pk in there.values() if str(pk) not in named]

@@ -164,3 +164,21 @@ def test_the_sidebar_marks_the_one_page_that_is_open() -> None:
         page = client.get(reverse(f"admin:{name}")).content.decode()
         marked = re.findall(r'<a href="([^"]+)"[^>]* active">', page)
         assert marked == [reverse(f"admin:{name}".replace("_add", "_changelist"))], name
+
+
+@pytest.mark.parametrize("forged", ["x", "%", "1.5", "\0", "9" * 30, "{}"])
+def test_a_choice_that_the_page_does_not_offer_is_told_and_nothing_fails(forged: str) -> None:
+    client = signed_in()
+    made = rows.route("chat", rows.provider())
+    target = made.targets.get()
+    known = {"name": "chat", "targets-TOTAL_FORMS": "1", "targets-INITIAL_FORMS": "1", "targets-0-route": str(made.pk)}
+    known |= {"targets-0-id": str(target.pk), "targets-0-provider": str(target.provider_id)}
+    address = reverse("admin:routing_route_change", args=[made.pk])
+    seen = re.search(r'name="seen" value="([^"]+)"', client.get(address).content.decode())
+    assert seen is not None
+    for field in ("targets-0-provider", "targets-0-id"):
+        page = client.post(address, known | {"seen": seen[1], field: forged})
+        assert page.status_code in {200, 302}, field
+    budget = {"team": forged, "window": "month", "amount_nano": "5"}
+    page = client.post(reverse("admin:accounts_budget_add"), budget)
+    assert "team" in page.context["adminform"].form.errors
