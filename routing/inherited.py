@@ -1,17 +1,25 @@
 """The environment form of older gateways, `MODEL_PROVIDER_MAP` and `LLM_PROVIDER`, as routes of today."""
 
-from routing import document
+from routing import document, older
 from routing.document import Document, DocumentError, Entry
 
 MAP, DEFAULT = "MODEL_PROVIDER_MAP", "LLM_PROVIDER"
+BUILT_IN = frozenset({"ollama", "stub"})  # without a credential
 
 
-def table_of(mapping: str, default: str, present: Document) -> Document:
+def table_of(mapping: str, default: str, present: Document, *, ollama: str = "") -> Document:
     """Return routes for `"gpt-4=ollama,local-*=stub"`, and for the provider that serves everything else.
 
-    A route that `present` has keeps all but its targets. Raises DocumentError with a sentence.
+    A route that `present` has keeps all but its targets. A provider that older gateways had built in is made where it
+    is missing; Ollama's address is `ollama`, the usual one where that is empty. Raises DocumentError with a sentence.
     """
-    known = {entry["name"] for entry in present["providers"]}
+    asked = {provider for _, provider in _pairs(mapping)} | {default}
+    missing = (asked & BUILT_IN) - {entry["name"] for entry in present["providers"]}
+    made = [
+        older.provider({"name": name, "base_url": ollama if name == "ollama" else "", "api_key": None})
+        for name in sorted(missing)
+    ]
+    known = {entry["name"] for entry in present["providers"]} | missing
     there = {entry["name"]: entry for entry in present["routes"] if not entry.get("team")}
     routes: dict[str, Entry] = {}
     for pattern, provider in _pairs(mapping):
@@ -22,7 +30,7 @@ def table_of(mapping: str, default: str, present: Document) -> Document:
     if default:
         _refuse_unknown(DEFAULT, default, known)
         routes |= _default(default, {**there, **routes})
-    return document.normal({"routes": list(routes.values())})
+    return document.normal({"providers": made, "routes": list(routes.values())})
 
 
 def _pairs(mapping: str) -> list[tuple[str, str]]:

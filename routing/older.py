@@ -47,24 +47,25 @@ def modernised(raw: dict[str, Any]) -> dict[str, Any]:
             targets = routes.setdefault(name, [])
             targets.append({"provider": entry.get("name"), "tier": len(targets)})
     return {
-        "providers": [_provider(entry) for entry in raw["providers"]],
+        "providers": [provider(entry) for entry in raw["providers"]],
         "routes": [{"name": name, "targets": targets} for name, targets in routes.items()],
     }
 
 
-def _provider(entry: dict[str, Any]) -> dict[str, Any]:
+def provider(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return one provider of the older form in the present one, not yet checked. Raises DocumentError."""
     unknown = sorted(str(name) for name in entry.keys() - _KNOWN)
     if unknown:
         raise DocumentError(f"provider {entry.get('name')!r} has a field that is not known: {', '.join(unknown)}")
     named = str(entry.get("type") or entry.get("name") or "").lower()
     letters = re.sub("[^a-z]", "", named)
-    provider = {"name": entry.get("name"), "kind": KIND_OF_TYPE.get(letters, named)}
+    made = {"name": entry.get("name"), "kind": KIND_OF_TYPE.get(letters, named)}
     for old, new in (("base_url", "base_url"), ("api_key", "credential"), ("enabled", "enabled")):
         if old in entry:
-            provider[new] = entry[old]
+            made[new] = entry[old]
     if letters == "ollama":
-        provider |= {"base_url": _of_ollama(str(entry.get("base_url") or OLLAMA)), "free": True}
-    return provider
+        made |= {"base_url": _of_ollama(str(entry.get("base_url") or OLLAMA)), "free": True}
+    return made
 
 
 def _of_ollama(base_url: str) -> str:

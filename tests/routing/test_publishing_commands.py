@@ -162,6 +162,27 @@ def test_import_reads_the_environment_of_older_gateways(monkeypatch: pytest.Monk
     assert [route.name for route in Route.objects.filter(default=True)] == ["box/*"]
 
 
+def test_import_makes_the_providers_that_older_gateways_had_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    for model in (Route, Provider):
+        model.objects.all().delete()
+    store.publish("setup")
+    monkeypatch.setenv("MODEL_PROVIDER_MAP", "gpt-4=ollama,local-*=stub")
+    monkeypatch.delenv("LLM_PROVIDER", raising=False)
+    monkeypatch.delenv("OLLAMA_BASE_URL", raising=False)
+    assert run("import", "--env") == [
+        "provider ollama: http://localhost:11434/v1 is on a private network; that is now allowed",
+        "provider ollama added: openai-compatible at http://localhost:11434/v1",
+        "provider stub added: stub",
+        "route gpt-4 added: ollama/(as asked)",
+        "route local-* added: stub/(as asked)",
+        "Nothing was changed: --yes applies it.",
+    ]
+    monkeypatch.setenv("OLLAMA_BASE_URL", "http://10.0.0.7:11434")
+    assert "provider ollama added: openai-compatible at http://10.0.0.7:11434/v1" in run("import", "--env", "--yes")
+    box = Provider.objects.get(name="ollama")
+    assert (box.free, box.has_stored_credential) == (True, False)
+
+
 @pytest.mark.parametrize(
     ("mapping", "default", "why"),
     [

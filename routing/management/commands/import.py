@@ -79,7 +79,8 @@ def _inherited() -> exchange.Reading:
     mapping, default = (os.environ.get(name, "").strip() for name in (inherited.MAP, inherited.DEFAULT))
     if not mapping and not default:
         raise CommandError(f"neither {inherited.MAP} nor {inherited.DEFAULT} is set")
-    return exchange.Reading(inherited.table_of(mapping, default, store.draft()), {}, ())
+    table = inherited.table_of(mapping, default, store.draft(), ollama=os.environ.get("OLLAMA_BASE_URL", ""))
+    return exchange.Reading(table, {}, ())
 
 
 def allow_private_addresses(document: Document) -> list[str]:
