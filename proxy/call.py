@@ -48,6 +48,7 @@ class Call:
     headers: Mapping[bytes, bytes] = field(default_factory=dict)  # as they came in, by lower-case name
     signatures: Signatures | None = None  # remembered for the team
     passing: Passing | None = None  # set where nothing is translated, see proxy.native
+    so_far: Usage | None = None  # what a provider had reported when the call ended before its answer began
     ask: "Ask | None" = None  # how a target is asked then, with the gateway as its first argument
 
     @property

@@ -176,7 +176,11 @@ async def _begin_stream(
 ) -> None:
     wait = gateway.upstream.timeouts(target)
     stream = way.stream(call, target, response.stream, call.began + wait.total)
-    await stream.begin()
+    try:
+        await stream.begin()
+    except asyncio.CancelledError:
+        call.so_far = stream.so_far
+        raise
     response.stream.wait_at_most(wait.idle)
     call.entry.first_token_us = int((time.monotonic() - call.started) * 1_000_000)
     settle.took(gateway, call, target, settle.passed(call) / 1_000_000)

@@ -221,6 +221,7 @@ def ended(gateway: Gateway, call: Call, code: str, http_status: int) -> None:
         target = next(t for t in call.match.targets if t.name == attempts[-1].target)
         error = UpstreamError(f"Ended by {code}.", status=499, code=code, billable=True)
         error.try_next = False  # the provider is not to blame
+        error.usage, error.usage_source = call.so_far, "estimated"
         attempt_failed(gateway, call, attempts[-1], target, error)
     billed = any(attempt.status == "interrupted" for attempt in attempts)
     close(gateway, call, status="interrupted" if billed else "failed", http_status=http_status, error=code)

@@ -1,5 +1,7 @@
 """What comes before an answer (who gives it, that it is on its way) keeps no other target from being tried."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,3 +121,20 @@ async def test_an_answer_of_nothing_but_its_frame_is_one(tmp_path: Path, kind: s
         body = await streamed(gw, kind)
         assert (await gw.row()).status == "settled"
     assert [each for each in sse.events(body) if sse.data_of(each)] == [*opening, *end]
+
+
+async def test_who_leaves_before_the_answer_pays_for_the_prompt_as_the_provider_counted_it(tmp_path: Path) -> None:
+    _, _, opening, _, _ = WIRES["anthropic"]
+    async with MockServer() as mock, bench(tmp_path, routes(mock, "anthropic")) as gw:
+        mock.script("bad", Answer(chunks=opening, then="hang"))
+        asked = asyncio.create_task(streamed(gw, "anthropic"))
+        async with asyncio.timeout(2):
+            while not mock.hits or mock.hits[0].sent < len(b"".join(opening)):
+                await asyncio.sleep(0.005)
+        await asyncio.sleep(0.05)
+        asked.cancel()
+        with suppress(asyncio.CancelledError):
+            await asked
+        row = await gw.row()
+    assert (row.status, row.usage_source, row.client_gone) == ("interrupted", "estimated", True)
+    assert row.usage == {"input": 3, "output": 1}
