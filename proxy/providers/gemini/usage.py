@@ -7,7 +7,7 @@ candidates, except on Vertex AI, where a total that adds up without them shows t
 from collections.abc import Mapping
 from typing import Any
 
-from accounts.prices import Usage
+from accounts.prices import Usage, tier_said
 from proxy.body import Json
 
 MAX_TOKENS = 10**12  # more than this in one answer is nonsense, not usage
@@ -55,6 +55,7 @@ def _disjoint(reported: Mapping[str, Any]) -> Usage:
         image_output=drawn,
         cached_audio=cached_audio,
         cached_image=cached_image,
+        service_tier=tier_said(reported.get("serviceTier")),
     )
 
 

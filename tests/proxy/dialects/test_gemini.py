@@ -178,6 +178,11 @@ def test_it_needs_a_model() -> None:
     assert no.value.param == "model"
 
 
+def test_it_reads_the_tier_that_google_served() -> None:
+    usage = parse_usage({"promptTokenCount": 1, "serviceTier": "STANDARD"})
+    assert usage is not None and usage.service_tier == "standard"
+
+
 def test_the_model_of_the_url_is_the_one_that_counts() -> None:
     raw = b'{"model":"models/other","contents":[{"parts":[{"text":"x"}]}]}'
     assert CALLER.parse(raw, model="models/asked").model == "asked"
