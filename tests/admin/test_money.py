@@ -1,8 +1,6 @@
 """Prices and corrections in the admin: exact amounts, versions instead of edits, adjustments instead of overwriting."""
 
-import re
 from datetime import timedelta
-from html import unescape
 from typing import Any
 
 import pytest
@@ -13,9 +11,9 @@ from django.utils import timezone
 from accounts.models import Adjustment, DailyTotal, Price, RequestRecord
 from routing import store
 from tests.admin import rows
+from tests.admin.forms import Fields
 
 pytestmark = pytest.mark.django_db
-INLINES = ("attempts-", "adjustments-")
 
 
 @pytest.fixture
@@ -162,9 +160,7 @@ def correction(record: RequestRecord, **values: Any) -> dict[str, Any]:
 def correct(client: Client, record: RequestRecord, **values: Any) -> Any:
     """Send the form of a record's page, with what its inlines hold, as a browser does."""
     address = reverse("admin:accounts_requestrecord_change", args=[record.pk])
-    inputs = re.findall(r"<input[^>]*>", client.get(address).content.decode())
-    fields = [dict(re.findall(r'([\w-]+)="([^"]*)"', each)) for each in inputs]
-    held = {each["name"]: unescape(each["value"]) for each in fields if each.get("name", "").startswith(INLINES)}
+    held = Fields(client.get(address).content.decode()).sent
     return client.post(address, held | correction(record, **values))
 
 

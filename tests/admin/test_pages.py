@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from routing import store
 from tests.admin import rows
+from tests.admin.forms import Fields
 
 pytestmark = pytest.mark.django_db
 OUTSIDE = re.compile(
@@ -56,6 +57,16 @@ def test_it_spells_names_as_they_are_and_begins_its_own_words_with_a_capital() -
 
 def route_page(pk: int) -> str:
     return signed_in().get(reverse("admin:routing_route_change", args=[pk])).content.decode()
+
+
+def test_every_form_takes_back_what_it_showed() -> None:
+    client = signed_in()
+    for address in [*addresses("plain"), *adding()]:
+        page = client.get(address).content.decode()
+        if 'name="_save"' in page:
+            sent = client.post(address, Fields(page).sent | {"_save": "Save"})
+            assert sent.status_code in {200, 302}, address
+            assert sent.status_code == 302 or "Please correct the error" in sent.content.decode(), address
 
 
 def test_it_shows_hostile_text_as_text() -> None:
