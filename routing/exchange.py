@@ -8,7 +8,7 @@ credentials, where `${NAME}` stays a reference, so that the secret is never copi
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -141,7 +141,12 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 class _Strict(_Loader):  # type: ignore[misc]
-    """Refuses a key given twice, of which plain YAML keeps the last."""
+    """Refuses a key given twice, of which plain YAML keeps the last. A date is text: models have such names."""
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {
+        first: [each for each in tags if each[0] != "tag:yaml.org,2002:timestamp"]
+        for first, tags in _Loader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[Any] = set()
@@ -156,37 +161,37 @@ class _Strict(_Loader):  # type: ignore[misc]
 
 def _parse(text: str) -> dict[str, Any]:
     try:
-        _refuse_depth(text)
+        _refuse_depth_and_aliases(text)
         raw: Any = yaml.load(text, Loader=_Strict)  # noqa: S506  (a safe loader)
     except yaml.MarkedYAMLError as error:  # its own text would quote the line, and lines can hold secrets
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise DocumentError(f"this is not YAML{line}: {error.problem}") from None
+    except yaml.reader.ReaderError as error:
+        before = text.encode()[: error.position]
+        raise DocumentError(f"this is not YAML in line {before.count(10) + 1}: a control character") from None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise error if isinstance(error, DocumentError) else DocumentError("this is not YAML") from None
     if not isinstance(raw, dict):
         raise DocumentError("the routing document is not a mapping with 'providers' and 'routes'")
-    _refuse_aliases(raw, set())
     return raw
 
 
-def _refuse_depth(text: str) -> None:
-    """Read the events alone, which takes no stack: libyaml would build what is nested too deep until it crashes."""
+def _refuse_depth_and_aliases(text: str) -> None:
+    """Read the events alone, which takes no stack: libyaml would build what is nested too deep until it crashes.
+
+    A few lines of nested aliases unfold to gigabytes, so none are taken.
+    """
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise DocumentError(f"line {_line(event)}: YAML aliases (*name) are not supported")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > DEPTH_LIMIT:
-            raise DocumentError(f"this is nested deeper than {DEPTH_LIMIT} levels")
+            raise DocumentError(f"line {_line(event)}: this is nested deeper than {DEPTH_LIMIT} levels")
 
 
-def _refuse_aliases(value: Any, seen: set[int]) -> None:
-    """A few lines of nested aliases unfold to gigabytes, so none are taken."""
-    if not isinstance(value, dict | list):
-        return
-    if id(value) in seen:
-        raise DocumentError("YAML aliases (*name) are not supported")
-    seen.add(id(value))
-    for each in value.values() if isinstance(value, dict) else value:
-        _refuse_aliases(each, seen)
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark is not None else 0

@@ -129,21 +129,31 @@ def test_it_tells_keeping_from_having_none() -> None:
         ("a: b: c", "not YAML in line 1"),
         ("routes: []\nroutes: []", "line 2: 'routes' is given twice"),
         ("routes: [{name: a, name: b}]", "'name' is given twice"),
-        ("routes: &x [{name: a}]\nproviders: *x", "aliases"),
+        ("routes: &x [{name: a}]\nproviders: *x", "line 2: YAML aliases"),
+        ("routes:\n- &x {name: a, targets: [*x]}", "line 2: YAML aliases"),
         ("routes: [{name: {{ NAME }}}]", "line 1: a key is not a plain word"),
-        ("[" * 100_000, "nested deeper than 64"),
+        ("[" * 100_000, "line 1: this is nested deeper than 64"),
         ("x: !!python/object/apply:os.system [true]", "not YAML"),
         ("providers: {a: b}", "'providers' is not a list"),
         ("routes: [{name: a, 5: b}]", "not known: 5"),
         ("routes: [{name: a, cache_ttl: 2001-01-01}]", "not a whole number"),
         ("[" * 5000, ""),
-        ("a: \x00", "not YAML"),
+        ("a: \x00", "not YAML in line 1: a control character"),
+        ("é: [ö]\nroutes:\n- {name: '\x07'}", "not YAML in line 3: a control character"),
+        ("routes: [{name: a, cache_ttl: 2026-13-45}]", "'2026-13-45' is not a whole number"),
     ],
 )
 def test_it_refuses_in_clear_words(text: str, words: str) -> None:
     with pytest.raises(DocumentError) as refusal:
         exchange.read(text, NO_VARIABLES)
     assert words in str(refusal.value)
+
+
+def test_a_name_that_looks_like_a_date_is_a_name() -> None:
+    read = exchange.read("routes: [{name: 2024-08-06, targets: [{provider: 2026-13-45}]}]", NO_VARIABLES)
+    (route,) = read.document["routes"]
+    assert (route["name"], route["targets"][0]["provider"]) == ("2024-08-06", "2026-13-45")
+    assert exchange.read(exchange.write(read.document), NO_VARIABLES).document == read.document
 
 
 def test_it_does_not_quote_a_broken_line_since_lines_hold_secrets() -> None:
