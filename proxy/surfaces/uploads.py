@@ -36,7 +36,10 @@ async def upload(request: GatewayRequest, *, version: str, path: str) -> Answer:
 
 def ours(url: str, key_id: str, now: float) -> str:
     """Return the gateway's address for that of an upload at Google, "" where it is none."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     path, upload_id = _PATH.search(parts.path), _upload_id(parts.query)
     if path is None or not upload_id:
         return ""

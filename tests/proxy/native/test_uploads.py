@@ -88,7 +88,14 @@ async def test_a_key_for_certain_models_uploads_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "https://x.example/other?upload_id=1", "https://x.example/upload/v1/files", "/upload"]
+    "url",
+    [
+        "",
+        "https://x.example/other?upload_id=1",
+        "https://x.example/upload/v1/files",
+        "/upload",
+        "https://[x/upload/v1/files?upload_id=1",
+    ],
 )
 def test_what_is_no_address_of_an_upload_goes_to_nobody(url: str) -> None:
     assert ours(url, "k", 0.0) == ""
