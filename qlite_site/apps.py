@@ -9,11 +9,12 @@ class SiteConfig(AppConfig):
         from accounts.store.budgets import ask_routes
         from accounts.store.prices import ask_providers
         from qlite_site import checks  # noqa: F401  registers the system checks
-        from qlite_site.asked import priced, uncounted, unpricing
+        from qlite_site.asked import priced, teams, uncounted, unpricing
         from qlite_site.lean import load_unfold
-        from routing.store import ask_prices
+        from routing.store import ask_prices, ask_teams
 
         load_unfold()  # before the admin is
         ask_prices(priced)
+        ask_teams(teams)
         ask_routes(uncounted)
         ask_providers(unpricing)

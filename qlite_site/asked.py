@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from accounts.models import Team
 from accounts.store.prices import load_book
 from routing.kinds import KINDS
 from routing.models import Provider
@@ -14,6 +15,11 @@ def priced() -> Callable[[str, str, str], bool]:
     """Return how to ask whether a provider, its kind and an upstream model have a price today."""
     book, now = load_book(), time.time()
     return lambda provider, kind, model: book.find(provider, kind, model, now) is not None
+
+
+def teams() -> Callable[[str], bool]:
+    """Return how to ask whether there is a team of this short name."""
+    return set(Team.objects.values_list("name", flat=True)).__contains__
 
 
 def uncounted(name: str, team: str) -> list[str]:

@@ -15,6 +15,7 @@ ERROR, WARNING = "error", "warning"
 
 Priced = Callable[[str, str, str], bool]  # provider, kind and upstream model
 HasCredential = Callable[[str], bool]  # provider
+IsTeam = Callable[[str], bool]  # short name
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,23 +32,26 @@ class Finding:
     known: bool = False
 
 
-def findings(table: Document, serving: Document, *, priced: Priced, has_credential: HasCredential) -> list[Finding]:
+def findings(
+    table: Document, serving: Document, *, priced: Priced, has_credential: HasCredential, is_team: IsTeam
+) -> list[Finding]:
     """List what is wrong with `table`, errors first. What is so in `serving` too is no error."""
-    known = set(_found(serving, priced, has_credential))
+    known = set(_found(serving, priced, has_credential, is_team))
     found = [
         replace(each, level=WARNING, known=True) if each in known else each
-        for each in _found(table, priced, has_credential)
+        for each in _found(table, priced, has_credential, is_team)
     ]
     return sorted(found, key=lambda each: (each.level, each.what, each.name))
 
 
-def _found(table: Document, priced: Priced, has_credential: HasCredential) -> Iterator[Finding]:
+def _found(table: Document, priced: Priced, has_credential: HasCredential, is_team: IsTeam) -> Iterator[Finding]:
     providers = {entry["name"]: entry for entry in table["providers"]}
     routes = [entry for entry in table["routes"] if entry["enabled"]]
     used = {target["provider"] for route in routes for target in route["targets"] if target["enabled"]}
     yield from _credentials(providers, used, has_credential)
     yield from _aliases(routes, table["providers"])
     for route in routes:
+        yield from _teams(route, is_team)
         yield from _targets(route, providers)
         yield from _prices(route, providers, priced)
     yield from _crossings(routes)
@@ -86,6 +90,13 @@ def _matches(asked: str, routes: Mapping[str, Entry]) -> bool:
 
 def _halves(name: str) -> tuple[str, str, str]:
     return name.partition("*")
+
+
+def _teams(route: Entry, is_team: IsTeam) -> Iterator[Finding]:
+    team = route.get("team", "")
+    if team and not is_team(team):
+        sentence = f"route {label(route)} is for a team that there is not: nobody's calls find it"
+        yield Finding(WARNING, "route", label(route), sentence)
 
 
 def _targets(route: Entry, providers: dict[str, Entry]) -> Iterator[Finding]:

@@ -1,20 +1,26 @@
-"""The checks of a draft, with what they have to ask: credentials from the rows, prices from whoever knows them."""
+"""The checks of a draft, with what they have to ask: credentials from the rows, the rest from whoever knows it."""
 
 import os
 from collections.abc import Callable, Mapping
 
 from routing import checks
-from routing.checks import Finding, Priced
+from routing.checks import Finding, IsTeam, Priced
 from routing.document import Document
 from routing.store.credentials import drafted
 from routing.store.revisions import document_of, draft, latest
 
-_asked: dict[str, Callable[[], Priced]] = {}
+_prices: list[Callable[[], Priced]] = []
+_teams: list[Callable[[], IsTeam]] = []
 
 
 def ask_prices(book: Callable[[], Priced]) -> None:
     """Let `book` say how to ask for prices; it is called once for each run of the checks. Routing knows none itself."""
-    _asked["book"] = book
+    _prices[:] = [book]
+
+
+def ask_teams(names: Callable[[], IsTeam]) -> None:
+    """The same for teams."""
+    _teams[:] = [names]
 
 
 def findings(
@@ -29,14 +35,11 @@ def findings(
     return checks.findings(
         table,
         document_of(latest(), like=table) if serving is None else serving,
-        priced=_asked.get("book", _nobody)(),
+        priced=_prices[0]() if _prices else lambda provider, kind, model: True,
         has_credential=lambda name: found.get(name, False),
+        is_team=_teams[0]() if _teams else lambda name: True,
     )
 
 
 def _credentials(environ: Mapping[str, str]) -> dict[str, bool]:
     return {name: bool(sealed) or bool(environ.get(variable)) for name, (sealed, variable) in drafted().items()}
-
-
-def _nobody() -> Priced:
-    return lambda provider, kind, model: True

@@ -16,8 +16,9 @@ class Fields(HTMLParser):
         given = {name: value or "" for name, value in attrs}
         name, kind = given.get("name", ""), given.get("type", "")
         if tag == "input" and name and kind not in {"submit", "button"}:
-            if kind not in {"checkbox", "radio"} or "checked" in given:
-                self.sent[name] = given.get("value", "on")
+            ticks = kind in {"checkbox", "radio"}
+            if not ticks or "checked" in given:
+                self.sent[name] = given.get("value", "on" if ticks else "")
         elif tag == "select":
             self._select = name
         elif tag == "textarea":

@@ -7,8 +7,10 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from accounts.models import Team
 from routing.models import Provider, Revision, Route, Target
 from tests.admin import rows
+from tests.admin.forms import Fields
 
 pytestmark = pytest.mark.django_db
 SECRET = "sk-very-secret-credential-9876"
@@ -343,3 +345,15 @@ def test_an_action_on_what_is_no_row_gets_a_sentence(root: Client) -> None:
     page = root.post(reverse("admin:routing_route_changelist"), sent, follow=True)
     assert page.status_code == 200
     assert "these are no rows of this list" in page.content.decode()
+
+
+def test_it_tells_a_route_of_a_team_that_there_is_not() -> None:
+    Team.objects.create(name="red")
+    client = rows.signed_in(rows.person("olga", "ops"))
+    address = reverse("admin:routing_route_add")
+    for team, told in (("red", False), ("redd", True)):
+        sent = Fields(client.get(address).content.decode()).sent | {"name": "own", "team": team}
+        page = client.post(address, sent, follow=True)
+        assert Route.objects.filter(team=team).exists()
+        said = " ".join(str(message) for message in page.context["messages"])
+        assert ("is for a team that there is not" in said) is told

@@ -15,7 +15,7 @@ BOX = {"name": "box", "kind": "openai-compatible", "base_url": "https://llm.exam
 
 
 def of(found: Document, serving: Document | None = None, **asked: Any) -> list[tuple[str, str]]:
-    known = {"priced": lambda *_: True, "has_credential": lambda _: True} | asked
+    known = {"priced": lambda *_: True, "has_credential": lambda _: True, "is_team": lambda _: True} | asked
     return [(each.level, each.sentence) for each in findings(found, serving or document.empty(), **known)]
 
 
@@ -45,6 +45,12 @@ def test_it_finds_routes_that_lead_nowhere() -> None:
         ("warning", "route at-off has a target at stub, which is off"),
         ("warning", "route two has a target at stub, which is off"),
     ]
+
+
+def test_it_finds_routes_of_teams_that_there_are_not() -> None:
+    entries = [route("a", "stub", team="red"), route("a", "stub", team="redd"), route("a", "stub")]
+    said = "route a (team redd) is for a team that there is not: nobody's calls find it"
+    assert of(table([STUB], entries), is_team=lambda name: name == "red") == [("warning", said)]
 
 
 def test_it_finds_a_missing_credential_where_it_is_used() -> None:
