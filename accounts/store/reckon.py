@@ -21,12 +21,16 @@ from accounts.store.adjust import REPRICED, Standing, moved, original
 from accounts.store.rows import LARGEST
 
 MONEY = ("priced", "unpriced")  # what an attempt's cost_status must be for its price to matter
+UNKNOWN = "; how much was used is not known, and stands here for nothing"
 IN_ORDER = Prefetch("adjustments", queryset=Adjustment.objects.order_by("id"))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be booked for one record, in nano-USD. `settles`: it had no price until now."""
+    """What is to be booked for one record, in nano-USD. `settles`: it had no price until now.
+
+    `unknown`: nobody said how much an attempt of it used, so its part of the amount is nothing.
+    """
 
     record: RequestRecord
     before: Standing
@@ -34,6 +38,7 @@ class Change:
     number: int
     prices: tuple[int, ...]
     settles: bool
+    unknown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ def book(changes: Iterable[Change], *, author: str, reason: str) -> None:
 
 def _changed(record: RequestRecord, price: Pricing) -> "Change | str":
     """Return the change, "waiting" where a price is missing, "" where nothing changes."""
-    charges = [_charge(attempt, price) for attempt in record.attempts.all()]
+    attempts = record.attempts.all()
+    charges = [_charge(attempt, price) for attempt in attempts]
     if any(cost is None for cost, _ in charges):
         return "waiting"
     before, reprices = original(record), list[Adjustment]()
@@ -83,7 +89,8 @@ def _changed(record: RequestRecord, price: Pricing) -> "Change | str":
     if not (delta or settles) or before.cost_nano + delta > LARGEST:
         return ""
     prices = dict.fromkeys(id for _, id in charges if id is not None)
-    return Change(record, before, delta, len(reprices) + 1, tuple(prices), settles)
+    unknown = any(each.cost_status == "unpriced" and each.usage_source == "none" for each in attempts)
+    return Change(record, before, delta, len(reprices) + 1, tuple(prices), settles, unknown)
 
 
 def _charge(row: AttemptRecord, price: Pricing) -> tuple[int | None, int | None]:
@@ -111,7 +118,7 @@ def _adjustment(change: Change, author: str, reason: str) -> Adjustment:
         request=record,
         day=record.day,
         author=author,
-        reason=f"{reason}{versions}",
+        reason=f"{reason}{versions}{UNKNOWN if change.unknown else ''}",
         external_ref=f"{REPRICED}{record.pk}:{change.number}",
         cost_nano_delta=change.delta,
         reprice=True,

@@ -16,6 +16,7 @@ from accounts.reports.question import Question
 from accounts.store import reprice
 from accounts.store.adjust import adjust, standing
 from accounts.store.ledger import save_entries
+from accounts.store.reckon import UNKNOWN
 from accounts.store.reprice import RepricingRefused, Wish
 from accounts.store.verify import verify
 from tests.accounts.making import NOON, attempt, cached, entry, raw
@@ -91,6 +92,14 @@ def test_what_a_request_and_its_time_cost_is_reckoned_as_if_the_price_had_been_t
     amounts = {"input": 1_000_000_000, "output": 2_000_000_000, "requests": 10**13, "seconds": 5 * 10**11}
     applied(book=Book([Price(8, "openai", "", "*", 0.0, amounts)]))
     assert standing(row).cost_nano == NEW + 10_000_000 + 3 * 500_000
+    assert sound(tmp_path)
+
+
+def test_it_says_where_nobody_knows_how_much_was_used(tmp_path: Path) -> None:
+    save(entry(unpriced(usage=None, usage_source="none")), entry(unpriced()))
+    applied()
+    booked = {each.cost_nano_delta: each.reason for each in Adjustment.objects.all()}
+    assert booked == {NEW: "new contract (price 7)", 0: f"new contract (price 7){UNKNOWN}"}
     assert sound(tmp_path)
 
 
