@@ -7,9 +7,10 @@ class SiteConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts.store.budgets import ask_routes
+        from accounts.store.keys import ask_models
         from accounts.store.prices import ask_providers
         from qlite_site import checks  # noqa: F401  registers the system checks
-        from qlite_site.asked import priced, teams, uncounted, unpricing
+        from qlite_site.asked import priced, teams, uncounted, unpricing, unserved
         from qlite_site.lean import load_unfold
         from routing.store import ask_prices, ask_teams
 
@@ -18,3 +19,4 @@ class SiteConfig(AppConfig):
         ask_teams(teams)
         ask_routes(uncounted)
         ask_providers(unpricing)
+        ask_models(unserved)

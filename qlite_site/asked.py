@@ -1,7 +1,7 @@
 """What one room has to ask another, answered here, since the rooms do not know each other."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from accounts.models import Team
 from accounts.store.prices import load_book
@@ -53,3 +53,9 @@ def unpricing(provider: str, kind: str) -> list[str]:
     if kind and kind != found[provider]:
         return [f"The provider {provider} is of kind {found[provider]}, not {kind}, so this prices nothing."]
     return []
+
+
+def unserved(names: Iterable[str], team: str) -> list[str]:
+    """Return those of the names that lead calls of this team nowhere. What a pattern stands for is not known."""
+    table = compile(document_of(latest()), {}, 0)
+    return [name for name in names if "*" not in name and table.find(name, team) is None]

@@ -17,7 +17,7 @@ from accounts.admin.fields import LinesField, UsdField, short_usd
 from accounts.keys import Minted, mint
 from accounts.models import ApiKey
 from accounts.portal.spend import this_month
-from accounts.store import budgets
+from accounts.store import budgets, keys
 
 LIVE, OFF, EXPIRED, TEAM_OFF = "active", "disabled", "expired", "team disabled"
 
@@ -96,6 +96,8 @@ class ApiKeyAdmin(ModelAdmin):
         elif "disabled" in form.changed_data:
             _mark(obj, obj.disabled, request)
         super().save_model(request, obj, form, change)
+        for doubt in keys.doubts(obj.models, obj.team):
+            messages.warning(request, doubt)
         if "monthly_budget_nano" in form.changed_data:
             amount = form.cleaned_data["monthly_budget_nano"]
             budgets.set_monthly(obj, amount, by=request.user.get_username())

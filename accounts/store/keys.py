@@ -1,6 +1,6 @@
 """Keys from and to their rows. The text of a key passes through here once, when it is made, and is not kept."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from django.db import connection, transaction
@@ -9,6 +9,19 @@ from accounts import keys
 from accounts.keys import Grant, Minted
 from accounts.models import ApiKey, Team
 from accounts.store import budgets
+
+_served: list[Callable[[Iterable[str], str], list[str]]] = []
+
+
+def ask_models(unserved: Callable[[Iterable[str], str], list[str]]) -> None:
+    """Let `unserved` say which of some names lead a team nowhere."""
+    _served[:] = [unserved]
+
+
+def doubts(models: Iterable[str], team: Team) -> list[str]:
+    """Return a sentence for each model that a key of this team permits and that nobody serves."""
+    names = _served[0](models, team.name) if _served else []
+    return [f"No route serves {name}: as long as there is none, the key cannot use it." for name in names]
 
 
 def load_keys() -> dict[str, Grant]:

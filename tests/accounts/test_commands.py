@@ -31,7 +31,8 @@ def journals(tmp_path: Path, settings: object) -> Path:
 
 def test_it_makes_a_key_and_prints_it_alone_when_asked_to() -> None:
     Team.objects.create(name="red")
-    out, _ = run("createkey", "--team", "red", "--name", "bot", "--models", "gpt-*, o3", "--quiet")
+    out, said = run("createkey", "--team", "red", "--name", "bot", "--models", "gpt-*, o3", "--quiet")
+    assert said.strip() == "No route serves o3: as long as there is none, the key cannot use it."
     text = out.strip()
     assert well_formed(text)
     assert admit(load_keys(), text, now=0.0).models == ("gpt-*", "o3")

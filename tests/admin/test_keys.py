@@ -14,7 +14,9 @@ from django.utils import timezone
 
 from accounts.keys import fingerprint, well_formed
 from accounts.models import ApiKey, DailyTotal, KeyRequest, Team
+from routing import store
 from tests.admin import rows
+from tests.routing.tables import table
 
 pytestmark = pytest.mark.django_db
 KEY = re.compile(r"sk-ql_[0-9A-Za-z]{46}")
@@ -216,3 +218,13 @@ def test_it_says_nothing_of_a_grant_before_there_is_one(ops: Client) -> None:
     page = ops.get(reverse("admin:accounts_keyrequest_change", args=[own.pk])).content.decode()
     assert "nobody on a request of their own" in page
     assert "granted" not in page.lower()
+
+
+def test_it_says_which_models_of_a_key_nobody_serves(ops: Client) -> None:
+    store.apply(table([{"name": "stub", "kind": "stub"}], [{"name": "chat", "targets": [{"provider": "stub"}]}]), "ann")
+    page = ops.post(reverse(ADD), key_form(rows.team(), models="chat\nchaat\ngpt-*"))
+    assert ApiKey.objects.get().models == ["chat", "chaat", "gpt-*"]
+    assert KEY.search(page.content.decode())
+    said = [str(message) for message in page.context["messages"]]
+    assert said == ["No route serves chaat: as long as there is none, the key cannot use it."]
+    assert said[0] in page.content.decode()

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.management.moments import moment
 from accounts.models import Team
-from accounts.store.keys import make_key
+from accounts.store.keys import doubts, make_key
 
 
 class Command(BaseCommand):
@@ -35,6 +35,8 @@ class Command(BaseCommand):
         for model in wanted:
             if model.count("*") > 1:
                 raise CommandError(f"{model} has more than one *")
+        for doubt in doubts(wanted, row):
+            self.stderr.write(doubt)  # where --quiet does not swallow it
         key, minted = make_key(row, name, models=wanted, expires_at=options["expires"], by="command line")
         if quiet:
             self.stdout.write(minted.text)
@@ -52,7 +54,7 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError(f"{name!r} cannot be a team's name: {' '.join(error.messages)}") from error
         team.save()
-        self.stderr.write(f"There was no team {name}: made it.{alike}")  # where --quiet does not swallow it
+        self.stderr.write(f"There was no team {name}: made it.{alike}")
         return team
 
 
