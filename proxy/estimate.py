@@ -52,7 +52,7 @@ INPUT, OUTPUT, CACHE_WRITE = _places("input"), _places("output", "reasoning"), _
 IMAGE_IN, IMAGE_OUT = _places("image_input"), _places("image_output")
 AUDIO_IN, AUDIO_OUT = _places("audio_input"), _places("audio_output")
 SECONDS = UNITS.index("seconds")
-LONGEST = 1800  # seconds of a call whose provider has no limit of its own, where time has a price
+LONGEST = 1800  # seconds of a call whose target and provider have no limit of their own, where time has a price
 LONGEST_NUMBER = 40  # characters
 Rates = tuple[tuple[int, ...], tuple[int, ...], tuple[str, ...]]
 Priced = tuple[list[Target], int]
@@ -112,7 +112,8 @@ def _bound(book: Book, target: Target, rates: Rates, prompt: int, output: int, a
     if price is None:
         return None
     ins, outs, services = rates
-    seconds = -(-(target.provider.total_timeout or LONGEST) // 1) if price.timed else 0
+    own = target.limits.total_timeout if target.limits is not None else None
+    seconds = -(-(own or target.provider.total_timeout or LONGEST) // 1) if price.timed else 0
     most = 0
     for service in services:
         for step in price.steps.get(service) or price.steps[STANDARD]:

@@ -17,7 +17,7 @@ from proxy.dialects.base import Asked
 from proxy.errors import ModelUnpriced
 from proxy.native import operations
 from proxy.native.passing import Passing
-from routing.snapshot import Match, Provider, Route, Target
+from routing.snapshot import Limits, Match, Provider, Route, Target
 from tests.proxy.harness import GRANT
 
 IN, OUT = 1_000, 2_000  # nano-USD a token
@@ -243,3 +243,14 @@ def test_the_reservation_is_never_below_the_cost_of_what_it_was_made_for() -> No
 def test_the_price_of_a_request_is_reserved_too() -> None:
     price = Price(1, "", "", "m", 0.0, {"input": 0, "output": 0, "requests": 7 * 10**6})
     assert most({"model": "m"}, prices=(price,)) == 7
+
+
+def test_where_time_has_a_price_a_call_may_take_as_long_as_its_target_is_waited_for() -> None:
+    timed = (Price(1, "openai", "", "m", 0.0, {"input": 0, "output": 0, "seconds": 10**12}),)
+    at = Target("m", Provider("openai", "openai", total_timeout=10.0), "m")
+    one = most({"model": "m", "max_tokens": 1}, at, prices=timed)
+    assert one > 0
+    assert (
+        most({"model": "m", "max_tokens": 1}, replace(at, limits=Limits(total_timeout=60.0)), prices=timed) == 6 * one
+    )
+    assert most({"model": "m", "max_tokens": 1}, replace(at, limits=Limits(idle_timeout=60.0)), prices=timed) == one
