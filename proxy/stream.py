@@ -12,6 +12,7 @@ import httpx
 from accounts.prices import Usage
 from proxy import sse
 from proxy.errors import GatewayError, StreamCut, UpstreamError
+from proxy.providers.refusals import BLAMES_REQUEST
 
 KEPT_BYTES = 1024 * 1024  # of a stream's bytes, for the cache and for estimates
 TOO_LONG = "The provider took too long for the whole answer."
@@ -95,7 +96,7 @@ class ProviderStream(ABC):
         except BaseException:
             self.close()
             raise
-        if self._trouble is not None and not self._begun():
+        if self._trouble is not None and not self._begun() and not self._blames_request():
             self.close()
             raise reported_first(self._trouble)
         if self._first.lstrip()[:1] in {b"{", b"<"}:
@@ -103,6 +104,10 @@ class ProviderStream(ABC):
             raise UpstreamError(
                 "The answer is not a stream of events.", code="upstream_invalid_response", billable=True
             )
+
+    def _blames_request(self) -> bool:
+        """Say whether a provider has said who it is, and then that the request is wrong: nobody else would take it."""
+        return b"data" in self._first and self._trouble is not None and self._trouble.status in BLAMES_REQUEST
 
     def _begun(self) -> bool:
         return b"data" in self._first  # comments alone are not a beginning

@@ -21,8 +21,12 @@ MEANT: dict[int, tuple[int, str]] = {
     429: (429, "upstream_rate_limited"),
     **dict.fromkeys((498, 503, 529), (503, "upstream_error")),
 }
-# Types of OpenAI's errors, and the status that goes with them.
-OF_TYPE = {"invalid_request_error": 400, "rate_limit_error": 429, "insufficient_quota": 429, "overloaded_error": 503}
+# Types and codes of OpenAI's errors, and the status that goes with them.
+OF_WORD = {
+    **dict.fromkeys(("invalid_request_error", "invalid_prompt", "context_length_exceeded"), 400),
+    **dict.fromkeys(("rate_limit_error", "rate_limit_exceeded", "insufficient_quota"), 429),
+    **dict.fromkeys(("overloaded_error", "server_is_overloaded", "slow_down"), 503),
+}
 
 
 def reported(name: bytes, body: Mapping[str, Any] | None) -> StreamCut | None:
@@ -44,11 +48,11 @@ def cut(error: Any) -> StreamCut:
         status, ours = MEANT[code]
         said = NOT_ACCEPTED if ours == "upstream_auth_error" else said
         return StreamCut(said, status=status, code=ours, retry_after=1 if status in {429, 503} else None)
-    kind = _word(detail.get("type"))
-    status = OF_TYPE.get(kind or "", StreamCut.status)
+    kind, code = _word(detail.get("type")), _word(code)
+    status = OF_WORD.get(code or "") or OF_WORD.get(kind or "", StreamCut.status)
     wait = 1 if status in {429, 503} else None
     param = _word(detail.get("param"))
-    return StreamCut(said, status=status, code=_word(code), param=param, type=kind, retry_after=wait)
+    return StreamCut(said, status=status, code=code, param=param, type=kind, retry_after=wait)
 
 
 def _word(value: Any) -> str | None:

@@ -112,6 +112,29 @@ async def test_an_error_before_the_answer_of_the_only_target_has_a_status(tmp_pa
     assert caught.value.status in (502, 503)
 
 
+BLAMED = {
+    "anthropic": event("error", error={"type": "invalid_request_error", "message": "prompt is too long"}),
+    "openai": event(
+        "response.failed",
+        response={"id": "r", "error": {"code": "context_length_exceeded", "message": "prompt is too long"}},
+    ),
+}
+
+
+@kinds
+async def test_an_error_that_blames_the_request_is_told_in_the_stream_as_the_provider_does(
+    tmp_path: Path, kind: str
+) -> None:
+    _, _, opening, _, _ = WIRES[kind]
+    async with MockServer() as mock, bench(tmp_path, routes(mock, kind)) as gw:
+        mock.script("bad", Answer(chunks=[*opening, 0.02, BLAMED[kind]]))
+        body = await streamed(gw, kind)
+        assert len(mock.hits) == 1
+        assert (await gw.row()).status == "interrupted"
+    assert body.startswith(b"".join(opening)) and b"prompt is too long" in body
+    assert (b"invalid_request_error" if kind == "anthropic" else b'"code":"context_length_exceeded"') in body
+
+
 @kinds
 async def test_an_answer_of_nothing_but_its_frame_is_one(tmp_path: Path, kind: str) -> None:
     _, _, opening, _, answer = WIRES[kind]

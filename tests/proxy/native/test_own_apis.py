@@ -290,7 +290,7 @@ async def test_binary_answers_go_on_as_they_come(tmp_path: Path) -> None:
         assert (client.status, client.headers["content-type"]) == (200, "audio/mpeg")
         assert client.body == bytes(range(256)) + b"\x00\xff\n\n"  # and no comment in the silence
         row = await call.bench.row()
-        assert (row.usage, row.status, row.usage_source) == ({"requests": 1}, "settled", "provider")
+        assert (row.usage, row.status, row.usage_source) == ({"requests": 1, "characters": 2}, "settled", "provider")
 
 
 async def test_bytes_that_break_off_break_off(tmp_path: Path) -> None:
