@@ -104,9 +104,10 @@ class DraftPages(ReadOnlyAdmin):
         return False
 
     def _publishing(self, request: HttpRequest, form: PublishForm) -> TemplateResponse:
-        found, username = store.findings(), request.user.get_username()
+        table, username = store.draft(), request.user.get_username()
+        found = store.findings(table)
         errors = [each for each in found if each.level == ERROR]
-        changes, scheduled = store.waiting_changes(), store.scheduled()
+        changes, scheduled = store.waiting_changes(table), store.scheduled()
         may = request.user.has_perm("routing.add_revision")
         context = {
             "form": form,
@@ -117,7 +118,7 @@ class DraftPages(ReadOnlyAdmin):
             "warnings": [each for each in found if each.level != ERROR],
             "scheduled": scheduled,
             "past": store.past_publications(),
-            "seen": store.version(),
+            "seen": store.version(table),
             "may": may,
             "own": may and not store.may_publish(username),
             "ready": may and changes and not errors and store.may_publish(username),

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from routing.diff import Change
+from routing.diff import Change, changes
 from routing.document import Document
 from routing.merge import merged
 from routing.models import DraftEdit, Publication, Revision
@@ -27,7 +27,6 @@ from routing.store.revisions import (
     freeze,
     latest,
     normal,
-    pending,
     publish,
     restore,
     set_rows,
@@ -57,11 +56,14 @@ class Kept:
     waiting: int = 0
 
 
-def version() -> str:
-    """Return something that differs whenever the draft, its credentials or what serves differs."""
+def version(table: Document | None = None) -> str:
+    """Return something that differs whenever the draft, its credentials or what serves differs.
+
+    Here and below `table` is the draft where it has been read already: a large one takes its time.
+    """
     last = latest()
-    table = json.dumps(draft(), sort_keys=True)
-    text = f"{last.number if last else 0} {credentials.fingerprint()} {table}"
+    rows = json.dumps(draft() if table is None else table, sort_keys=True)
+    text = f"{last.number if last else 0} {credentials.fingerprint()} {rows}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -100,14 +102,14 @@ def take(
 @transaction.atomic
 def publish_draft(author: str, note: str, *, seen: str, confirmed: bool = False) -> Revision:
     """Publish the draft that whoever publishes has seen as version `seen`. Raises RoutingRefused with the reason."""
-    _judge(author, seen, confirmed)
-    return publish(author, note or notes())
+    table = _judge(author, seen, confirmed)
+    return publish(author, note or notes(), table=table)
 
 
 @transaction.atomic
 def schedule(author: str, note: str, due: datetime, *, seen: str, confirmed: bool = False) -> Publication:
     """Let the draft as it is go live at `due`. Raises RoutingRefused with the reason."""
-    _judge(author, seen, confirmed)
+    table = _judge(author, seen, confirmed)
     if due <= timezone.now():
         raise RoutingRefused("that time has passed")
     if scheduled() is not None:
@@ -115,8 +117,8 @@ def schedule(author: str, note: str, due: datetime, *, seen: str, confirmed: boo
     last = DraftEdit.objects.order_by("-id").first()
     return Publication.objects.create(
         due=due,
-        document=draft(),
-        base=document_of(latest()),
+        document=table,
+        base=document_of(latest(), like=table),
         author=author,
         note=note or notes(),
         editors=editors(),
@@ -207,9 +209,11 @@ def notes() -> str:
     return "; ".join(dict.fromkeys(DraftEdit.objects.exclude(note="").values_list("note", flat=True)))
 
 
-def waiting_changes() -> list[Change]:
+def waiting_changes(table: Document | None = None) -> list[Change]:
     """List what publishing would change, new credentials too. Raises RoutingRefused."""
-    return [*pending(), *(_new_credential(name) for name in credentials.waiting(document_of(latest())))]
+    table = draft() if table is None else table
+    serving = document_of(latest(), like=table)
+    return [*changes(serving, table), *(_new_credential(name) for name in credentials.waiting(serving))]
 
 
 def may_publish(author: str) -> bool:
@@ -217,29 +221,33 @@ def may_publish(author: str) -> bool:
     return not (settings.ROUTING_APPROVAL and author in editors())
 
 
-def _judge(author: str, seen: str, confirmed: bool) -> None:
+def _judge(author: str, seen: str, confirmed: bool) -> Document:
+    """Return the draft where it may be published. Nobody edits it until the transaction ends."""
     wait_for_other_publishers()
-    _refuse_unseen(seen)
-    if not waiting_changes():
+    table = draft()
+    _refuse_unseen(seen, table)
+    if not waiting_changes(table):
         raise RoutingRefused("there is nothing to publish")
     if not may_publish(author):
         raise RoutingRefused(f"{author} edited this draft: somebody else has to publish it")
-    found = findings()
+    found = findings(table)
     errors = [each.sentence for each in found if each.level == "error"]
     if errors:
         raise RoutingRefused("; ".join(errors))
     if found and not confirmed:
         raise Unconfirmed("; ".join(each.sentence for each in found))
+    return table
 
 
-def _refuse_unseen(seen: str) -> None:
-    if seen != version():
+def _refuse_unseen(seen: str, table: Document | None = None) -> None:
+    if seen != version(table):
         raise DraftMoved("the draft has changed since you looked at it; look again")
 
 
 def _keep(author: str, note: str) -> int:
     """Note an edit of the draft, unless it changed nothing, and return how many changes wait."""
-    count, now = len(waiting_changes()), version()
+    table = draft()
+    count, now = len(waiting_changes(table)), version(table)
     last = DraftEdit.objects.order_by("-id").first()
     if not count:
         DraftEdit.objects.all().delete()

@@ -37,13 +37,16 @@ def pending() -> list[Change]:
 
 
 @transaction.atomic
-def publish(author: str, note: str = "", *, restored_from: Revision | None = None) -> Revision:
+def publish(
+    author: str, note: str = "", *, restored_from: Revision | None = None, table: Document | None = None
+) -> Revision:
     """Freeze the draft into a new revision; returns the latest where nothing changed. Raises RoutingRefused.
 
-    The credentials of the rows serve from now on, also where nothing else changed.
+    The credentials of the rows serve from now on, also where nothing else changed. `table` is the draft where it has
+    been read already, by who holds the publishers' lock.
     """
     wait_for_other_publishers()
-    after = draft()
+    after = draft() if table is None else table
     credentials.put_live(after)
     edits = DraftEdit.objects.all()
     editors = sorted(set(edits.values_list("author", flat=True)))

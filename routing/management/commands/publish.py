@@ -36,13 +36,14 @@ class Command(BaseCommand):
             raise CommandError(f"Nothing was published: {refused}.") from None
 
     def _publish(self, note: str, due: datetime | None, *, yes: bool, dry_run: bool) -> None:
-        seen, changes = store.version(), store.waiting_changes()
+        table = store.draft()
+        seen, changes = store.version(table), store.waiting_changes(table)
         if not changes:
             self.stdout.write("There is nothing to publish.")
             return
         for line in sentences(changes):
             self.stdout.write(line)
-        for each in store.findings():
+        for each in store.findings(table):
             self.stdout.write(f"{'as before' if each.known else each.level}: {each.sentence}")
         if dry_run:
             self.stdout.write("Nothing was published: this was a dry run.")
