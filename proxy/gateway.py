@@ -61,7 +61,7 @@ class Gateway:
     copies: int = 0  # of calls for shadow targets, under way
     used: dict[str, float] = field(default_factory=dict)  # key id -> last use, taken by the housekeeper
     signatures: Signatures = field(default_factory=lambda: Signatures(time.monotonic))
-    batches: set[str] = field(default_factory=set)  # those whose record has been written, see proxy.native.batches
+    billed: set[str] = field(default_factory=set)  # of what is billed once, see proxy.native.batches
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
     def receive(self, grant: Grant, *, surface: str, request_id: str, client_request_id: str, size: int) -> Call:

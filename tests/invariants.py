@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from accounts.ledger.ids import made_at
+
 Row = Mapping[str, Any]
 ENDED = {"settled", "interrupted", "failed", "cached"}
 BILLED = {"settled", "interrupted"}
@@ -28,6 +30,10 @@ def _faults(row: Row) -> Iterator[str]:
         yield f"an amount is no count of nano-USD: {amounts} (INV-8)"
     if row["cost_nano"] != sum(each["cost_nano"] for each in attempts):
         yield "it does not cost what its attempts cost (INV-3)"
+    try:
+        made_at(row["id"])
+    except ValueError as error:
+        yield f"the ledger would not take it: {error} (INV-1)"
     if row["status"] not in ENDED:
         yield f"it is {row['status']} at rest (INV-11)"
     if [each["number"] for each in attempts] != list(range(1, len(attempts) + 1)):

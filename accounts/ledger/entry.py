@@ -85,6 +85,7 @@ class Entry:
     tags: dict[str, str] = field(default_factory=dict)
     reserved_nano: int = 0  # on its budgets, while it was open
     leases: list[str] = field(default_factory=list)  # of budgets, that its cost counts against
+    once: str = ""  # names what it bills, where several may see that: the ledger keeps the first
 
 
 def totals(entry: Entry) -> None:

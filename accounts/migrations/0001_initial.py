@@ -159,6 +159,13 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='BilledOnce',
+            fields=[
+                ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('request_id', models.CharField(max_length=36)),
+            ],
+        ),
+        migrations.CreateModel(
             name='Price',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -2,7 +2,15 @@
 
 from accounts.models.budgets import Budget, BudgetAlert, BudgetLease
 from accounts.models.keys import ApiKey, KeyRequest
-from accounts.models.ledger import Adjustment, AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord, TagTotal
+from accounts.models.ledger import (
+    Adjustment,
+    AttemptRecord,
+    BilledOnce,
+    DailyTotal,
+    LedgerQuarantine,
+    RequestRecord,
+    TagTotal,
+)
 from accounts.models.prices import Price
 from accounts.models.repricing import Repricing
 from accounts.models.seals import LedgerDay, LedgerLease, LedgerLink
@@ -12,6 +20,7 @@ __all__ = [
     "Adjustment",
     "ApiKey",
     "AttemptRecord",
+    "BilledOnce",
     "Budget",
     "BudgetAlert",
     "BudgetLease",

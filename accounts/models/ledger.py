@@ -276,6 +276,16 @@ class TagTotal(Totals):
         ]
 
 
+class BilledOnce(models.Model):
+    """What is billed when somebody sees it, and may be seen often: a batch that is over. The first record counts."""
+
+    key = models.CharField(max_length=64, primary_key=True)
+    request_id = models.CharField(max_length=36)
+
+    def __str__(self) -> str:
+        return self.key
+
+
 class LedgerQuarantine(models.Model):
     """A journal row that the ledger could not take, kept whole until somebody looks at it."""
 

@@ -6,7 +6,7 @@ stay in the journal.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from django.db.backends.utils import CursorWrapper
 
 from accounts.ledger.journal import Journal
 from accounts.ledger.recover import Orphan, orphans, recover
-from accounts.models import AttemptRecord, LedgerQuarantine, RequestRecord
+from accounts.models import AttemptRecord, BilledOnce, LedgerQuarantine, RequestRecord
 from accounts.store import leases, totals
 from accounts.store.prices import load_book
 from accounts.store.rows import ATTEMPT, LARGEST, REQUEST, Body, Row, attempt_row, read, request_row, stamp_for
@@ -29,6 +29,10 @@ BATCH = 200
 VALUES_AT_ONCE = 999
 POISON = (IntegrityError, DataError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
 REQUESTS, ATTEMPTS = RequestRecord._meta.db_table, AttemptRecord._meta.db_table
+CLAIM = (
+    f"INSERT INTO {BilledOnce._meta.db_table} (key, request_id) VALUES (%s, %s)"  # noqa: S608  our own table name
+    " ON CONFLICT (key) DO NOTHING"
+)
 
 
 def save_entries(raws: list[bytes]) -> None:
@@ -110,6 +114,8 @@ def _save(cursor: CursorWrapper, raws: list[bytes]) -> None:
     bodies = {body["id"]: body for body in map(read, raws)}
     for id in _there(cursor, list(bodies)):
         del bodies[id]
+    for id in _billed_before(cursor, bodies):
+        del bodies[id]
     stamp = stamp_for(connection.vendor)
     sums: totals.Sums = {}
     # Made a few at a time, while the database writes: the event loop's thread is never kept waiting for a whole batch.
@@ -127,6 +133,17 @@ def _there(cursor: CursorWrapper, ids: list[str]) -> set[str]:
     marks = ", ".join(["%s"] * len(ids))
     cursor.execute(f"SELECT id FROM {REQUESTS} WHERE id IN ({marks})", ids)  # noqa: S608  our own table name
     return {row[0] for row in cursor.fetchall()}
+
+
+def _billed_before(cursor: CursorWrapper, bodies: Mapping[str, Body]) -> list[str]:
+    """Claim what is billed once, such as a batch; return the ids of those who come too late."""
+    claims = sorted((str(body["once"])[:64], id) for id, body in bodies.items() if body.get("once"))
+    late = []
+    for once, id in claims:  # in a fixed order, so that two writers cannot wait for each other
+        cursor.execute(CLAIM, [once, id])
+        if not cursor.rowcount:
+            late.append(id)
+    return late
 
 
 def _insert(cursor: CursorWrapper, table: str, columns: tuple[str, ...], rows: Iterable[Row]) -> None:

@@ -1,8 +1,8 @@
 """Batches: billed once, when an answer shows for the first time that one is over and what it used.
 
 OpenAI tells the sum over all answers beside the batch, and nothing in it is priced as a long prompt. Of others the
-answers themselves have to be seen, see `results`. A record has an id that follows from the batch's: whoever looks
-again, in whichever process, writes the same id, and the ledger keeps the first. Whose key sees it first pays.
+answers themselves have to be seen, see `results`. A record says which batch it bills (`Entry.once`): of all who look,
+in whichever process, the ledger keeps the first. Whose key sees it first pays.
 """
 
 import hashlib
@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from accounts.ledger.entry import Attempt
+from accounts.ledger.ids import uuid7
 from accounts.prices import Usage
-from accounts.rates import BATCH, BATCH_SUM
+from accounts.rates import BATCH_SUM
 from proxy import settle
 from proxy.call import Call
 from proxy.gateway import Gateway
@@ -21,35 +22,35 @@ from routing.snapshot import Provider
 
 OVER = frozenset({"completed", "expired", "cancelled"})
 REMEMBERED = 4096
-NONE = Usage()
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What one model has done of a batch: `usage` in sum, `long` that of answers to prompts with a price of their own.
+    """What one model has done of a batch: each of `parts` has the service tier at whose prices it is billed.
 
-    `key` is what the record's id is made from, with the provider's name; `begun` is in epoch seconds, 0 if not told.
+    `name` is the batch's; `key`, with the provider's name, tells it from all others. `begun` is in epoch seconds, 0 if
+    not told.
     """
 
-    batch: str
+    name: str
     key: str
     model: str
-    usage: Usage
-    long: Usage = NONE
+    parts: tuple[Usage, ...]
     begun: float = 0.0
+    surface: str = "batch"
 
 
 def bill(gateway: Gateway, call: Call, provider: Provider, shares: Iterable[Share]) -> None:
     """Record what is not known yet. Raises Unavailable."""
     for share in shares:
         told = f"{provider.name} {share.key}".encode("utf-8", "replace")
-        id = f"batch-{hashlib.sha256(told).hexdigest()[:30]}"
-        if id in gateway.batches:
+        once = hashlib.sha256(told).hexdigest()
+        if once in gateway.billed:
             continue
-        _settle(gateway, call, provider, share, id)
-        if len(gateway.batches) >= REMEMBERED:
-            gateway.batches.clear()
-        gateway.batches.add(id)
+        _settle(gateway, call, provider, share, once)
+        if len(gateway.billed) >= REMEMBERED:
+            gateway.billed.clear()
+        gateway.billed.add(once)
 
 
 def summed(body: Any) -> Iterator[Share]:
@@ -63,17 +64,25 @@ def summed(body: Any) -> Iterator[Share]:
         usage, id, model = reported(each), each.get("id"), each.get("model")
         if isinstance(id, str) and isinstance(model, str) and usage is not None and usage.as_dict():
             begun = each.get("created_at")
-            yield Share(id, id, model, usage, begun=float(begun) if type(begun) is int else 0.0)
+            parts = (replace(usage, service_tier=BATCH_SUM),)
+            yield Share(id, id, model, parts, begun=float(begun) if type(begun) is int else 0.0)
 
 
-def _settle(gateway: Gateway, call: Call, provider: Provider, share: Share, id: str) -> None:
-    name = share.batch.encode("ascii", "replace").decode()[:128]
-    made = gateway.receive(call.grant, surface="batch", request_id=id, client_request_id=name, size=0)
-    for usage, tier in ((share.usage, BATCH_SUM), (share.long, BATCH)):
+def _settle(gateway: Gateway, call: Call, provider: Provider, share: Share, once: str) -> None:
+    name = share.name.encode("ascii", "replace").decode()[:128]
+    made = gateway.receive(
+        call.grant,
+        surface=share.surface,
+        request_id=uuid7(gateway.clock()),
+        client_request_id=name,
+        size=0,
+    )
+    made.entry.once = once
+    for usage in share.parts:
         if usage.as_dict():
             attempt = _attempt(gateway, provider, share, number=len(made.entry.attempts) + 1)
             made.entry.attempts.append(attempt)
-            settle.price_attempt(gateway, attempt, replace(usage, service_tier=tier), "provider")
+            settle.price_attempt(gateway, attempt, usage, "provider")
     made.entry.model_asked, made.entry.route = share.model[:200], call.entry.route
     settle.close(gateway, made, status="settled", http_status=200)
 

@@ -7,7 +7,7 @@ from proxy import settle
 from proxy.call import STOPPING
 from proxy.delivery import Delivery
 from proxy.errors import GatewayError
-from proxy.native import metering
+from proxy.native import background, batches, metering
 from proxy.native.flow import Flow
 
 log = logging.getLogger("qlite.native")
@@ -50,6 +50,10 @@ class FlowDelivery(Delivery):
         return self._relay.closing("", wants_usage=False) or await self._rest()
 
     async def _metered(self) -> metering.Metered:
+        shares = [*background.finished(self._relay.answer)]
+        batches.bill(self._gateway, self._call, self._target.provider, shares)
+        if shares:
+            return None, "none"
         return await metering.of_stream(self._call, self._attempt, self._relay)
 
     def close(self) -> None:

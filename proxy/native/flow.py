@@ -1,6 +1,7 @@
 """A stream that passes piece by piece as it came, whatever it holds."""
 
 from collections.abc import Callable
+from typing import Any
 
 from accounts.prices import Usage
 from proxy import sse
@@ -52,6 +53,11 @@ class Flow(ProviderStream):
     def so_far(self) -> Usage | None:
         """What an unfinished answer has used as far as the provider has said, which some never do."""
         return self._watcher.so_far if self._watcher is not None else None
+
+    @property
+    def answer(self) -> Any:
+        """The whole answer in which the usage stands, where the last event of a stream holds it."""
+        return getattr(self._watcher, "answer", None)
 
     @property
     def reported(self) -> StreamCut | None:

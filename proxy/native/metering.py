@@ -8,6 +8,7 @@ from accounts.prices import Usage
 from proxy import tokens
 from proxy.call import Call
 from proxy.native import usage as found
+from proxy.native.background import is_background
 from proxy.native.flow import Flow
 from proxy.native.operations import OTHER, Operation
 from proxy.settle import HARMLESS
@@ -19,6 +20,8 @@ async def of_answer(call: Call, attempt: Attempt, operation: Operation, raw: byt
     """Return the usage of a whole answer; `body` is `raw` parsed, None where it is no JSON."""
     if call.passing is not None and call.passing.method in HARMLESS:
         return None, "none"  # what it shows was counted when it was made
+    if is_background(body):
+        return None, "none"  # whoever sees it when it is over
     usage = found.reported(body)
     if operation.dialect is not None and isinstance(body, dict):
         usage = operation.dialect.usage(body) or usage
@@ -67,6 +70,8 @@ async def _metered(
         return _made(call, operation, usage or so_far), "provider"
     if operation.free:
         attempt.cost_status = "free"
+        return None, "none"
+    if is_background(call.asked.body):
         return None, "none"
     if usage is not None:
         return usage, "provider"

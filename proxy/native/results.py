@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 
 from accounts.prices import UNITS, Usage
-from accounts.rates import BATCH, STANDARD
+from accounts.rates import BATCH, BATCH_SUM, STANDARD
 from proxy.call import Call
 from proxy.errors import StreamCut
 from proxy.gateway import Gateway
-from proxy.native import batches
+from proxy.native import background, batches
 from proxy.native.batches import Share
 from proxy.native.usage import reported
 from routing.snapshot import Provider
@@ -46,12 +46,12 @@ class Sums:
 
     def shares(self, batch: str) -> Iterator[Share]:
         for model in dict.fromkeys(model for model, _ in self._sums):
-            usage, long = (self._of(model, long) for long in (False, True))
-            yield Share(batch, f"{batch} {model}", model, usage, long)
+            parts = tuple(self._of(model, long) for long in (False, True))
+            yield Share(batch, f"{batch} {model}", model, parts)
 
     def _of(self, model: str, long: bool) -> Usage:
         counts: dict[str, Any] = dict(zip(UNITS, self._sums.get((model, long), ()), strict=False))
-        return Usage(**counts)
+        return Usage(**counts, service_tier=BATCH if long else BATCH_SUM)
 
 
 class Lines:
@@ -103,14 +103,14 @@ def lines(gateway: Gateway, call: Call, provider: Provider, path: str) -> Lines 
 
 
 def bill(gateway: Gateway, call: Call, provider: Provider, path: str, raw: bytes, body: Any) -> None:
-    """Bill the batches that the whole answer to a GET shows to be over; `body` is `raw` parsed. Raises Unavailable."""
+    """Bill what the whole answer to a GET shows to be over; `body` is `raw` parsed. Raises Unavailable."""
     if (found := lines(gateway, call, provider, path)) is not None:
         found.feed(b"", raw)
         found.complete()
     elif provider.kind == "gemini":
         _bill_inline(gateway, call, provider, body)
     else:
-        batches.bill(gateway, call, provider, batches.summed(body))
+        batches.bill(gateway, call, provider, [*batches.summed(body), *background.finished(body)])
 
 
 def relative(provider: Provider, raw: bytes, body: Any) -> bytes:

@@ -15,6 +15,7 @@ from proxy.errors import UpstreamError
 from proxy.gateway import Gateway
 from proxy.native import metering, results
 from proxy.native.array import ArrayWatcher
+from proxy.native.background import is_background
 from proxy.native.delivery import FlowDelivery
 from proxy.native.flow import Flow
 from proxy.native.operations import NAMELESS
@@ -100,7 +101,7 @@ async def _answered(
     if kind != "text/event-stream" and not (operation.stream and kind.endswith("json")) and _is_text(kind, headers):
         raw = await gateway.upstream.read(response, target, call.began)
         body = _loaded(raw)
-        if passing.own_api and passing.method == "GET":
+        if passing.own_api and (passing.method == "GET" or is_background(body)):
             results.bill(gateway, call, target.provider, passing.path, raw, body)
             raw = results.relative(target.provider, raw, body)
         usage, source = await metering.of_answer(call, opened, operation, raw, body)

@@ -74,6 +74,7 @@ class Gleaner:
 
     def __init__(self) -> None:
         self.so_far: Usage | None = None
+        self.answer: Any = None
         self._over = False
 
     @property
@@ -84,7 +85,9 @@ class Gleaner:
         return b'"usage' in block
 
     def feed(self, name: bytes, data: bytes) -> None:
-        self.so_far = reported(_loaded(data)) or self.so_far
+        event = _loaded(data)
+        if (usage := reported(event)) is not None:
+            self.so_far, self.answer = usage, event.get("response")
 
     def complete(self) -> bool:
         self._over = True

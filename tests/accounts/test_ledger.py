@@ -8,6 +8,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from accounts.models import AttemptRecord, DailyTotal, LedgerQuarantine, RequestRecord
 from accounts.prices import UNITS
 from accounts.store.ledger import adopt, drain, known, save_entries
+from accounts.store.recount import totals
 from accounts.store.rows import day_of
 from tests.accounts.making import NOON, attempt, cached, entry, journal, opened, raw, settled
 
@@ -48,6 +49,16 @@ def test_it_finds_rows_by_time_as_django_writes_time() -> None:
     after = RequestRecord.objects.filter(at__gt=datetime.fromtimestamp(NOON, UTC))
     assert after.count() == 2
     assert RequestRecord.objects.filter(at=datetime.fromtimestamp(NOON, UTC)).count() == 1
+
+
+def test_of_those_who_bill_the_same_it_keeps_the_first() -> None:
+    first, second, third, other = (settled(once=name) for name in ("batch", "batch", "batch", "another"))
+    save_entries(raw(first, second))
+    save_entries(raw(first, third, other))
+    assert {row.pk for row in RequestRecord.objects.all()} == {first.id, other.id}
+    assert DailyTotal.objects.get().requests == 2
+    assert LedgerQuarantine.objects.count() == 0
+    assert list(totals()) == []
 
 
 def test_it_stores_a_row_once_however_often_it_comes() -> None:

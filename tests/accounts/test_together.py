@@ -62,6 +62,12 @@ def test_it_stores_a_row_once_when_two_bring_it_at_once() -> None:
     assert LedgerQuarantine.objects.count() == 0
 
 
+def test_of_many_who_bill_the_same_at_once_one_is_kept() -> None:
+    mine = [raw(*(settled(once=f"batch {number}") for number in range(20))) for _ in range(4)]
+    assert together(*[lambda rows=rows: save_entries(rows) for rows in mine]) == []
+    assert RequestRecord.objects.count() == DailyTotal.objects.get().requests == 20
+
+
 def test_it_books_each_of_two_adjustments_on_top_of_the_other() -> None:
     save_entries(raw(settled()))
     record = RequestRecord.objects.get()

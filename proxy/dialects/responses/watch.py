@@ -3,6 +3,7 @@
 import re
 
 from accounts.prices import Usage
+from proxy.body import Json
 from proxy.dialects.openai_chat import parsed
 from proxy.dialects.responses.items import usage_of
 from proxy.errors import StreamCut
@@ -20,6 +21,7 @@ class Watcher:
 
     def __init__(self) -> None:
         self.usage: Usage | None = None
+        self.answer: Json = {}
         self.ended = False
         self.error: StreamCut | None = None
 
@@ -33,7 +35,7 @@ class Watcher:
         kind = event.get("type") or name.decode(errors="replace")
         response = event["response"] if isinstance(event.get("response"), dict) else {}
         if kind in WHOLE or kind == "response.failed":
-            self.ended = True
+            self.ended, self.answer = True, response
             self.usage = usage_of(response) or self.usage
         if kind == "response.failed":
             self.error = self.error or cut(response.get("error"))

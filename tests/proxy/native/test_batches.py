@@ -54,14 +54,16 @@ async def test_a_batch_is_billed_once_however_often_it_is_looked_at(tmp_path: Pa
         assert [(row.usage, row.cost_nano) for row in looked] == [({}, 0)] * 4
 
 
-async def test_another_process_writes_the_same_record(tmp_path: Path) -> None:
-    ids = set()
+async def test_another_process_says_that_it_bills_the_same(tmp_path: Path) -> None:
+    ids, names = set(), set()
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         async with passing(tmp_path / name, "openai") as call:
             await look(call, ONE, DONE)
-            ids |= {row.id for row in await batches(call)}
-    assert len(ids) == 1
+            (row,) = await batches(call)
+            ids.add(row.id)
+            names.add(row.once)
+    assert (len(ids), len(names)) == (2, 1)  # of which the ledger keeps one, see tests/accounts/test_ledger.py
 
 
 @pytest.mark.parametrize(

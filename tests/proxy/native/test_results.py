@@ -191,6 +191,6 @@ def test_a_line_without_end_is_passed_over() -> None:
         watched.feed(b"", b" " * LONGEST_LINE)
     watched.feed(b"", lines(message(1, 1), message(10, 2))[:-1])
     assert watched.complete()
-    assert [(share.key, share.usage.as_dict()) for share in billed] == [
+    assert [(share.key, share.parts[0].as_dict()) for share in billed] == [
         ("b claude-x", {"input": 10, "cached_input": 1, "output": 2})
     ]
