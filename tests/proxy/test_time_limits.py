@@ -8,7 +8,7 @@ import pytest
 from loadtest.mockserver import Answer, MockServer
 from proxy.errors import UpstreamError
 from proxy.upstream import Timeouts
-from tests.proxy.harness import ASK, Bench, bench, provider, route
+from tests.proxy.harness import ASK, Bench, bench, provider, read, route
 
 FAR, NEAR = 60.0, 0.15
 PATIENCE = 10.0  # of the test, far below FAR
@@ -83,3 +83,16 @@ async def test_an_error_whose_text_never_ends_keeps_nobody_from_the_next_target(
         async with bench(tmp_path, [route("m", (bad, "bad"), (fine, "ok"))], timeouts=far(idle=NEAR)) as gw:
             async with asyncio.timeout(PATIENCE):
                 assert (await gw.ask(ASK)).attempts == ["bad/bad", "fine/ok"]
+
+
+async def test_who_reads_slowly_is_not_taken_for_a_provider_that_is_silent(tmp_path: Path) -> None:
+    """The provider sends more at once than is kept unread, so that its connection rests, and not through its fault."""
+    async with MockServer() as mock:
+        end = b'data: {"id":"x","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+        mock.script("up", Answer(chunks=[HELLO * 30_000, HELLO * 30_000, end]))
+        async with bench(tmp_path, [route("m", (provider(mock.base_url), "up"))], timeouts=far(idle=NEAR)) as gw:
+            async with asyncio.timeout(PATIENCE):
+                reply = await gw.ask(ASK | {"stream": True})
+                await asyncio.sleep(3 * NEAR)
+                said = await read(reply)
+            assert said.count(HELLO) == 60_000 and said.endswith(b"data: [DONE]\n\n")
