@@ -148,7 +148,7 @@ class OverBudget(GatewayError):
 
     def __init__(self, over: Over) -> None:
         self.over = over
-        left = "" if over.left_nano is None else f" Left are ${usd(over.left_nano)}."
+        left = "" if over.left_nano is None else f" ${usd(over.left_nano)} is left."
         again = "" if over.resets_at is None else f" It begins anew at {over.resets_at.isoformat()}."
         super().__init__(
             f"This call may cost up to ${usd(over.needed_nano)}, more than is left of the budget of the {over.scope}"
