@@ -1,7 +1,7 @@
 """What the views answer: bodies and streams with the gateway's headers, and errors in OpenAI's shape."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -32,6 +32,7 @@ EXPOSED = (
     b" x-ratelimit-reset-tokens, x-budget-scope, x-budget-window, x-budget-limit, x-budget-needed, x-budget-left,"
     b" x-budget-reset"
 )
+LONGEST = 512  # characters of a header of ours
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -102,7 +103,7 @@ def replied(request: GatewayRequest, reply: Reply) -> Answer:
     if len(reply.attempts) > 1:
         pairs.append((b"x-qlite-attempts", safe(", ".join(reply.attempts))))
     if ignored := reply.ignored + (request.call.unkept if request.call else ()):
-        pairs.append((b"x-qlite-ignored", safe(", ".join(ignored))))
+        pairs.append((b"x-qlite-ignored", listed(ignored)))
     pairs += reply.limits
     if reply.cache == "HIT":
         pairs.append((b"x-tokens-saved", b"%d" % reply.tokens_saved))
@@ -162,4 +163,10 @@ def safe(text: str) -> bytes:
     """Return `text` fit for a header: a caller's model name may hold anything, line ends included."""
     if not (text.isascii() and text.isprintable()):
         text = _UNSAFE.sub("?", text)
-    return text[:512].encode("ascii")
+    return text[:LONGEST].encode("ascii")
+
+
+def listed(names: Sequence[str]) -> bytes:
+    """Return `names` fit for a header. Where there are too many of them, its end says so."""
+    text = ", ".join(names)
+    return safe(text if len(text) <= LONGEST else f"{text[: text.rfind(', ', 0, LONGEST - 4)]}, ...")

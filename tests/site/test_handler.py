@@ -12,6 +12,7 @@ import pytest
 from accounts.keys import mint
 from loadtest.mockserver import Answer, MockServer
 from proxy.surfaces import gateway as held
+from proxy.surfaces.answers import listed
 from qlite_site.handler import GatewayHandler
 from tests.proxy.harness import ASK, GRANT, Bench, bench, provider, route
 
@@ -215,3 +216,11 @@ async def test_no_view_of_the_gateway_needs_a_thread(tmp_path: Path) -> None:
             client = await Client("GET", path)(handler)
             assert client.status == 200, client.body
         assert threading.active_count() == before
+
+
+def test_a_list_that_is_too_long_for_a_header_says_so() -> None:
+    names = [f"messages.content.odd{number}" for number in range(100)]
+    told = listed(names).decode()
+    assert len(told) <= 512 and told.endswith(", ...")
+    assert told.removesuffix(", ...").split(", ") == names[: told.count(", ")]
+    assert listed(names[:2]) == b"messages.content.odd0, messages.content.odd1"
