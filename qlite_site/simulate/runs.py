@@ -31,6 +31,7 @@ REST = 0.003  # seconds
 NOTED_EACH = 0.25  # seconds between two looks at the row
 AT_ONCE = 2  # in all processes
 SILENT = timedelta(seconds=20)  # a run that says nothing for so long died with its process
+BILLS = ("batch", "background")  # what answers cost that were made later, of calls that have a record of their own
 FIELDS = ("id", "model_asked", "team", "stream", "tags", "prompt_bytes", "features", "session", "cached", *UNITS)
 
 
@@ -107,7 +108,8 @@ def _note(run: Replay, tally: Tally, **more: Any) -> bool:
 def pieces(run: Replay) -> Iterator[list[Recorded]]:
     """Yield the newest requests of the window, newest first, a few at a time. Ids are in the order of time."""
     asked = RequestRecord.objects.filter(at__gte=run.since, pk__gte=lowest(run.since.timestamp()))
-    rows = asked.exclude(key_id="", key_label=SHADOW.label).order_by("-pk").values(*FIELDS)  # nobody asked for a copy
+    asked = asked.exclude(key_id="", key_label=SHADOW.label).exclude(surface__in=BILLS)  # nobody asked for these
+    rows = asked.exclude(model_asked="").order_by("-pk").values(*FIELDS)
     left, below = run.size, lowest(run.until.timestamp())
     while left > 0 and (found := list(rows.filter(pk__lt=below)[: min(PIECE, left)])):
         yield [_recorded(row) for row in found]

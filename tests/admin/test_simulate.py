@@ -154,6 +154,9 @@ def test_a_replay_knows_what_was_asked_for_and_leaves_copies_out() -> None:
     recorded(2, features=1, prompt_bytes=400)
     recorded(3, features=2, prompt_bytes=40_000)
     recorded(4, key_label="shadow", team="platform")
+    recorded(5, surface="batch", key_id="k1")
+    recorded(6, surface="background", key_id="k1")
+    recorded(7, surface="openai", key_id="k1", model_asked="")
     first = Target.objects.get(route__name="gpt", provider=a)
     first.tools, first.max_context = "never", 1000
     first.save()
