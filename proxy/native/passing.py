@@ -144,7 +144,8 @@ class Passing:
             if targets:
                 return replace(routed, targets=targets)
             if not self.own_api:
-                raise BadRequest(f"No target of this model can serve {self.operation.name}.", code="unsupported")
+                why = f"No target of this model can serve {self.operation.name}."
+                raise BadRequest(why, code="unsupported", param="model")
         provider = self._open_provider(snapshot) if self.own_api else None
         if provider is None or not (may_use(grant, model) or may_use(grant, f"{provider.name}/{model}")):
             raise ModelNotFound(model)
