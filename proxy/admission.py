@@ -15,7 +15,7 @@ from proxy import estimate
 from proxy.call import Call
 from proxy.errors import BudgetUnavailable, Over, OverBudget
 from proxy.gateway import Gateway
-from routing.snapshot import Target
+from routing.values import Target
 
 WAIT_SECONDS = 1.0  # for the database's answer; a few milliseconds as a rule
 PAUSE_SECONDS = 0.05  # before it is asked again, where other processes are about to give back

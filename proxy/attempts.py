@@ -20,7 +20,7 @@ from proxy.errors import (
 )
 from routing.health import Health
 from routing.probes import Probes
-from routing.snapshot import Target
+from routing.values import Target
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from proxy.dialects.openai_chat import wants_usage
 from proxy.errors import BadRequest
 from proxy.native.passing import Passing
 from proxy.signatures import Signatures
-from routing.snapshot import Match, Target
+from routing.values import Match, Target
 
 STOPPING = "server_shutting_down"  # what the server cancels with when its time to drain is over
 

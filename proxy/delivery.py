@@ -13,7 +13,7 @@ from proxy.gateway import Gateway
 from proxy.stream import ProviderStream
 from proxy.translation import Translation
 from proxy.upstream import without_private
-from routing.snapshot import Target
+from routing.values import Target
 
 log = logging.getLogger("qlite.delivery")
 

@@ -20,7 +20,7 @@ from proxy import settle
 from proxy.call import Call
 from proxy.errors import ModelUnpriced
 from proxy.native import batched
-from routing.snapshot import Target
+from routing.values import Target
 
 DEFAULT_OUTPUT = 4096  # tokens of an answer whose length the caller leaves open
 DEFAULT_OUTPUT_OF = {"anthropic": 20_480}  # by kind: our translation allows as much where the model thinks

@@ -9,7 +9,7 @@ from typing import Any
 from proxy.call import Call
 from routing.decide import Request, marked
 from routing.rules import STICKY_USER
-from routing.snapshot import Route
+from routing.values import Route
 
 TOOLS, IMAGES, JSON_SCHEMA = 1, 2, 4  # as they stand on records, together
 BYTES_A_TOKEN = 4  # a rough mean over English, code and JSON

@@ -2,7 +2,7 @@
 
 from proxy.call import Call
 from proxy.errors import UpstreamError
-from routing.snapshot import Provider
+from routing.values import Provider
 
 
 def header(call: Call, provider: Provider) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from proxy.providers.anthropic import VERSION
 from proxy.providers.base import Outgoing
 from proxy.upstream import Upstream, without_private
 from routing.kinds import KINDS
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 MOST = 2_000  # models; of what a provider lists beyond that nothing is read
 BUILT_IN = ("stub", "stub/slow", "stub/429", "stub/cut")

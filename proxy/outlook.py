@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from accounts.prices import Book, Usage
 from routing.health import Health
-from routing.snapshot import Target
+from routing.values import Target
 
 EXPECTED_OUTPUT = 500  # tokens of an answer nobody has seen yet; the same for all, so only the order of prices counts
 

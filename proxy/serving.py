@@ -27,7 +27,8 @@ from proxy.providers.base import Outgoing
 from proxy.upstream import limits_of, without_private
 from proxy.ways import Way
 from routing.decide import order
-from routing.snapshot import Match, Snapshot, Target
+from routing.snapshot import Snapshot
+from routing.values import Match, Target
 
 _TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")  # W3C trace context, level 1
 

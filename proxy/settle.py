@@ -18,7 +18,7 @@ from proxy.call import STOPPING, Call
 from proxy.errors import GatewayError, ModelUnpriced, Unavailable, UpstreamError
 from proxy.gateway import Gateway
 from routing.rules import FASTEST
-from routing.snapshot import Target
+from routing.values import Target
 
 HARMLESS = frozenset({"GET", "HEAD", "DELETE"})  # methods that only look or tidy up, and cost nothing
 BUSY = frozenset({429, 503, 529})  # statuses whose Retry-After says how long a target wants to be left alone

@@ -13,7 +13,7 @@ from proxy.call import STOPPING, Call, Proceed
 from proxy.errors import GatewayError, Unavailable
 from proxy.gateway import Gateway
 from routing.decide import takes
-from routing.snapshot import Match, Target
+from routing.values import Match, Target
 
 AT_ONCE = 16  # copies of one process
 

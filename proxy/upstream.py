@@ -23,7 +23,7 @@ from proxy.transport import (
     Rule,
     Wire,
 )
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 ERROR_BYTES = 64 * 1024  # more of an error answer is not read
 

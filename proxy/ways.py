@@ -28,7 +28,7 @@ from proxy.relay import Relay
 from proxy.signatures import BLOCKS, EXTRA, Noter
 from proxy.stream import ProviderStream, Source
 from proxy.translation import Chunks, Translation
-from routing.snapshot import Target
+from routing.values import Target
 
 OPENAI_KINDS = frozenset({"openai", "groq", "azure-openai", "openai-compatible", "stub"})
 # Which kinds take a dialect's operation as it is. What is not here is translated, if it is chat at all.

@@ -17,7 +17,7 @@ from accounts.store import alerts
 from proxy.errors import UpstreamError
 from proxy.providers.base import Outgoing
 from proxy.upstream import Timeouts, Upstream, without_private
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 log = logging.getLogger("qlite.alerts")
 

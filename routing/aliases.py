@@ -9,7 +9,8 @@ from typing import Any
 
 from routing.document import Document, DocumentError, label
 from routing.lookup import MAX_ALIASES, Index, Tables, halves, look
-from routing.snapshot import Route, compile
+from routing.snapshot import compile
+from routing.values import Route
 
 Key = tuple[str, str]  # name and team
 

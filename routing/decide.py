@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Protocol
 
 from routing.rules import ANY, CHEAPEST, FASTEST, ONLY
-from routing.snapshot import Conditions, Match, Route, Target
+from routing.values import Conditions, Match, Route, Target
 
 Draw = Callable[[], float]  # gives numbers from 0 up to, but not including, 1
 

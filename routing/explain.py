@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from routing.decide import Draw, Request, View, order
 from routing.lookup import BY_NAME, DEFAULT, EXACT, PATTERN, Index, Trail, by_pattern
 from routing.rules import CHEAPEST, FASTEST, NEVER
-from routing.snapshot import Route, Snapshot, Target, matched, written_out
+from routing.snapshot import Snapshot, matched, written_out
+from routing.values import Route, Target
 
 WHAT = {"streaming": "a stream", "tools": "tools", "images": "images", "json_schema": "a JSON schema"}
 

@@ -7,10 +7,8 @@ name; then the team's default route, then the general one. An alias is looked up
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from routing.snapshot import Route
+from routing.values import Route
 
 MAX_ALIASES = 16  # one after the other
 EXACT, PATTERN, BY_NAME, DEFAULT = "exact", "pattern", "by name", "default"
@@ -20,10 +18,10 @@ EXACT, PATTERN, BY_NAME, DEFAULT = "exact", "pattern", "by name", "default"
 class Index:
     """The enabled routes of one team, or of all."""
 
-    exact: Mapping[str, "Route"]
-    patterns: Mapping[tuple[str, str], "Route"]  # by what stands before and after the '*'
+    exact: Mapping[str, Route]
+    patterns: Mapping[tuple[str, str], Route]  # by what stands before and after the '*'
     shapes: tuple[tuple[int, int], ...]  # lengths of both parts, most literal characters first
-    default: "Route | None"
+    default: Route | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +30,7 @@ class Tables:
 
     general: Index
     teams: Mapping[str, Index]
-    by_name: Mapping[str, "Route"] = field(default_factory=dict)
+    by_name: Mapping[str, Route] = field(default_factory=dict)
 
     def indexes(self, team: str) -> Iterator[Index]:
         if team in self.teams:
@@ -45,7 +43,7 @@ class Step:
     """One look-up: `asked` was served by `route`, found `how`; `matched` is what its pattern's '*' stood for."""
 
     asked: str
-    route: "Route"
+    route: Route
     how: str
     matched: str = ""
 
@@ -62,7 +60,7 @@ class Trail:
     found: Step | None
 
 
-def index(routes: Iterable["Route"]) -> Index:
+def index(routes: Iterable[Route]) -> Index:
     """Return the tables over those of `routes` that are enabled."""
     live = [route for route in routes if route.enabled]
     patterns = {halves(route.name): route for route in live if "*" in route.name}
@@ -108,7 +106,7 @@ def look(tables: Tables, asked: str, team: str) -> Step | None:
     return None
 
 
-def by_pattern(index: Index, model: str) -> "Route | None":
+def by_pattern(index: Index, model: str) -> Route | None:
     """Return the route whose pattern fits `model` with the most literal characters."""
     found: Route | None = None
     literal = 0

@@ -5,7 +5,7 @@ from urllib.parse import unquote
 
 from proxy.errors import BadRequest
 from proxy.providers.gemini.address import resource
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 # Any of these would authenticate, or name, somebody other than this gateway.
 UPLOAD_MARK = "qlite_upload"  # says who began an upload

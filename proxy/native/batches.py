@@ -18,7 +18,7 @@ from proxy import settle
 from proxy.call import Call
 from proxy.gateway import Gateway
 from proxy.native.usage import reported
-from routing.snapshot import Provider
+from routing.values import Provider
 
 OVER = frozenset({"completed", "expired", "cancelled"})
 REMEMBERED = 4096

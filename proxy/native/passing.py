@@ -19,7 +19,8 @@ from proxy.native.shapes import Shape
 from proxy.providers import azure
 from proxy.providers.anthropic import VERSION
 from proxy.providers.base import Outgoing
-from routing.snapshot import Match, Provider, Route, Snapshot, Target
+from routing.snapshot import Snapshot
+from routing.values import Match, Provider, Route, Target
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from proxy.gateway import Gateway
 from proxy.native import background, batches
 from proxy.native.batches import Share
 from proxy.native.usage import reported
-from routing.snapshot import Provider
+from routing.values import Provider
 
 LONGEST_LINE = 8 * 1024 * 1024  # bytes; a longer one cannot be read, and is passed on all the same
 # Where answers are found, by kind: their path, with the batch's name, or that of the file that holds them.

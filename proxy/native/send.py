@@ -23,7 +23,7 @@ from proxy.native.passing import Passing
 from proxy.native.usage import Gleaner
 from proxy.providers import ADAPTERS
 from proxy.upstream import without_private
-from routing.snapshot import Target
+from routing.values import Target
 
 # Of a provider's headers only what clients act on. Its id of the request comes under another name than ours.
 RELAYED = frozenset(

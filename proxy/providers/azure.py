@@ -10,7 +10,7 @@ from proxy.body import Json
 from proxy.chat import Chat
 from proxy.providers.base import Outgoing
 from proxy.providers.openai import PATHS, OpenAI
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 WITHOUT_DEPLOYMENT = ("responses", "models", "realtime")  # in the older form too the model stands in the body
 

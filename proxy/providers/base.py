@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from accounts.prices import Usage
 from proxy.chat import Chat
 from proxy.errors import UpstreamError
-from routing.snapshot import Target
+from routing.values import Target
 
 Json = dict[str, Any]
 

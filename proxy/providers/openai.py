@@ -13,7 +13,7 @@ from proxy.errors import UpstreamError
 from proxy.providers import refusals
 from proxy.providers.base import Outgoing
 from proxy.providers.extensions import STRICT, left_out
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 MAX_TOKENS = 10**12  # more than this in one answer is nonsense, not usage
 PATHS = {

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from proxy.errors import UpstreamError, UpstreamRefused
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 LONGEST_WAIT = 3600  # seconds of Retry-After that we pass on
 BLAMES_REQUEST = frozenset({400, 413, 422})

@@ -10,7 +10,7 @@ from proxy import admission, settle
 from proxy.call import Call
 from proxy.gateway import Gateway
 from proxy.realtime.meter import Meter, plus
-from routing.snapshot import Target
+from routing.values import Target
 
 SWITCHING = 101
 NAMELESS = "(transcription)"  # no session event has said which model transcribes

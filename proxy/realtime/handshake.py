@@ -6,7 +6,7 @@ from proxy.native import address
 from proxy.native.address import PRIVATE_PARAMETERS
 from proxy.providers import azure
 from proxy.providers.base import Outgoing
-from routing.snapshot import Target
+from routing.values import Target
 
 # Browsers can set no headers, so OpenAI's clients put these among the subprotocols. None of them goes on.
 KEY = "openai-insecure-api-key."

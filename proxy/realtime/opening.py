@@ -15,7 +15,7 @@ from proxy.providers import ADAPTERS
 from proxy.realtime import handshake
 from proxy.transport import Wire
 from proxy.upstream import without_private
-from routing.snapshot import Target
+from routing.values import Target
 
 KINDS = frozenset({"openai", "azure-openai", "openai-compatible"})
 REALTIME = Operation("realtime")

@@ -11,7 +11,8 @@ from proxy.surfaces.answers import Answer, as_json
 from proxy.surfaces.gateway import current, only
 from proxy.surfaces.request import GatewayRequest
 from proxy.surfaces.shape import ANTHROPIC, GEMINI
-from routing.snapshot import Route, Snapshot
+from routing.snapshot import Snapshot
+from routing.values import Route
 
 
 async def list_models(request: GatewayRequest, *, gemini: bool = False) -> Answer:

@@ -7,7 +7,8 @@ from accounts.money import usd
 from proxy.outlook import EXPECTED_OUTPUT, Outlook
 from routing.decide import Request
 from routing.explain import Decision, explain
-from routing.snapshot import Snapshot, Target
+from routing.snapshot import Snapshot
+from routing.values import Target
 
 MIDDLE = 0.5  # what chance says, so that the same question has the same answer
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from accounts.prices import Usage
 from routing.decide import Draw, Request, View, order
-from routing.snapshot import Snapshot, Target
+from routing.snapshot import Snapshot
+from routing.values import Target
 
 NOWHERE = "refused"
 MOST_MOVES = 200  # pairs of targets that are told apart; the rest are summed up

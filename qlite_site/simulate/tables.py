@@ -9,8 +9,9 @@ from qlite_site.simulate.replay import Price
 from routing import store
 from routing.document import Document, empty
 from routing.health import Health
-from routing.snapshot import Snapshot, Target, compile
+from routing.snapshot import Snapshot, compile
 from routing.store.breakers import known
+from routing.values import Target
 
 
 def serving_document() -> Document:

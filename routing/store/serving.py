@@ -7,7 +7,6 @@ from typing import Any
 
 from django.db import connection
 
-from routing import snapshot
 from routing.document import Entry
 from routing.fields import Sealed, SecretUnreadable
 from routing.kinds import KINDS
@@ -16,6 +15,7 @@ from routing.snapshot import Snapshot, compile
 from routing.store import credentials
 from routing.store.credentials import NOTHING, Held
 from routing.store.rows import read_rows
+from routing.values import Provider
 
 Mark = tuple[Any, ...]
 # A plain statement: it is asked twice a second, in the interpreter that the calls need.
@@ -41,7 +41,7 @@ def load_snapshot(environ: Mapping[str, str] | None = None) -> Snapshot:
     return compile(revision.document, secrets, revision.number)
 
 
-def load_provider(name: str, environ: Mapping[str, str] | None = None) -> snapshot.Provider:
+def load_provider(name: str, environ: Mapping[str, str] | None = None) -> Provider:
     """Return one saved provider as it would serve, published or not. Raises KeyError where there is none."""
     entries = [entry for entry in read_rows()["providers"] if entry["name"] == name]
     secrets = _secrets(entries, credentials.drafted(), os.environ if environ is None else environ)

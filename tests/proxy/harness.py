@@ -24,7 +24,8 @@ from proxy.pipeline import ExactCache, Stage, chained
 from proxy.requestlog import RequestLog
 from proxy.upstream import Timeouts, Upstream
 from routing.health import Health
-from routing.snapshot import Provider, Route, Target, build
+from routing.snapshot import build
+from routing.values import Provider, Route, Target
 from tests.invariants import broken
 
 GRANT = Grant(key_id="abcd1234", label="test key", team="red", cost_centre="CC1", owner="ann")

@@ -22,7 +22,7 @@ from proxy.errors import GatewayError
 from proxy.providers.stub import Words
 from proxy.transport import Outbound
 from proxy.upstream import Upstream
-from routing.snapshot import Provider
+from routing.values import Provider
 from tests.proxy import chats
 from tests.proxy.harness import TIMEOUTS, Bench, bench, read, route
 

@@ -19,7 +19,7 @@ from proxy.errors import (
 from routing.breaker import ELSEWHERE_SECONDS, FIRST_REST
 from routing.health import Health
 from routing.probes import Probes
-from routing.snapshot import Conditions, Target
+from routing.values import Conditions, Target
 from tests.routing.tables import target
 
 NOW = 1_800_000_000.0

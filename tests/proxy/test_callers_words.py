@@ -17,7 +17,7 @@ from proxy.dialects.messages import Messages
 from proxy.dialects.responses import Responses
 from proxy.errors import GatewayError
 from proxy.upstream import Upstream
-from routing.snapshot import Provider
+from routing.values import Provider
 from tests.proxy.harness import TIMEOUTS, bench, provider, route
 from tests.proxy.providers.passing import Scripted
 

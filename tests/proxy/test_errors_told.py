@@ -15,7 +15,7 @@ from proxy.dialects.openai_chat import OpenAIChat
 from proxy.dialects.responses import Responses
 from proxy.errors import GatewayError
 from proxy.upstream import Upstream
-from routing.snapshot import Provider
+from routing.values import Provider
 from tests.proxy.harness import TIMEOUTS, bench, route
 from tests.proxy.providers.passing import Scripted
 

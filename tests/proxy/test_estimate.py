@@ -17,7 +17,7 @@ from proxy.dialects.base import Asked
 from proxy.errors import ModelUnpriced
 from proxy.native import operations
 from proxy.native.passing import Passing
-from routing.snapshot import Limits, Match, Provider, Route, Target
+from routing.values import Limits, Match, Provider, Route, Target
 from tests.proxy.harness import GRANT
 
 IN, OUT = 1_000, 2_000  # nano-USD a token

@@ -14,7 +14,7 @@ from proxy import features
 from proxy.call import Call
 from proxy.dialects.base import Asked
 from routing.decide import Request, marked
-from routing.snapshot import Match, Route
+from routing.values import Match, Route
 from tests.proxy.harness import ASK, bench, provider, route
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from loadtest.mockserver import Answer, MockServer
-from routing.snapshot import Route
+from routing.values import Route
 from tests.proxy.harness import route
 from tests.proxy.native.harness import JSON, SECRET, of_kind, passing
 from tests.site.test_handler import KEY

@@ -9,7 +9,7 @@ from proxy import chat as chats
 from proxy.dialects.gemini import GeminiCaller
 from proxy.dialects.messages import Messages
 from proxy.providers import ADAPTERS
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 HELLO = {"role": "user", "content": "Hi"}
 FUNCTION = {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from proxy import listing
-from routing.snapshot import Provider
+from routing.values import Provider
 
 
 @pytest.mark.parametrize(

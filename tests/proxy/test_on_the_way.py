@@ -10,7 +10,7 @@ from loadtest.mockserver import Answer, MockServer
 from proxy.counters import Counters
 from proxy.errors import GatewayError, ModelNotFound
 from routing.decide import marked
-from routing.snapshot import Conditions, Limits, Provider, Route, Target
+from routing.values import Conditions, Limits, Provider, Route, Target
 from tests.proxy.harness import ASK, GRANT, bench, other, provider, route
 
 

@@ -6,7 +6,7 @@ from proxy import chat
 from proxy.errors import UpstreamError
 from proxy.providers.openai import OpenAI, parse_usage
 from proxy.providers.refusals import answered
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 PROVIDER = Provider("p", "openai", "https://api.example/v1", secret="sk-canary")
 TARGET = Target("m", PROVIDER, "upstream-model")

@@ -11,7 +11,7 @@ from accounts.ledger.entry import Entry
 from loadtest.mockserver import Answer, MockServer
 from proxy.gateway import SHADOW
 from proxy.shadow import AT_ONCE
-from routing.snapshot import Conditions, Provider, Route, Target
+from routing.values import Conditions, Provider, Route, Target
 from tests.proxy.harness import ASK, Bench, bench, provider
 
 

@@ -13,7 +13,8 @@ from accounts.prices import Book
 from loadtest.mockserver import Answer, MockServer
 from proxy import serving
 from proxy.errors import ModelNotFound
-from routing.snapshot import Provider, Route, Snapshot, Target, build
+from routing.snapshot import Snapshot, build
+from routing.values import Provider, Route, Target
 from tests.proxy.harness import ASK, PRICE, bench, provider, read, route
 
 STREAMS = 200

@@ -16,7 +16,7 @@ from proxy.dialects.messages import Messages
 from proxy.dialects.responses import Responses
 from proxy.providers.gemini.contents import NO_SIGNATURE
 from proxy.upstream import Upstream
-from routing.snapshot import Provider
+from routing.values import Provider
 from tests.proxy.harness import TIMEOUTS, bench, read, route
 from tests.proxy.providers.passing import Scripted
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from routing import document
 from routing.document import Document
 from routing.kinds import KINDS
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 
 def table(providers: list[dict[str, Any]] | None = None, routes: list[dict[str, Any]] | None = None) -> Document:

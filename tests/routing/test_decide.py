@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from routing.decide import EXPLORING, MARKS, Request, marked, order
 from routing.rules import CHEAPEST, FASTEST
-from routing.snapshot import Conditions, Match, Route, Target
+from routing.values import Conditions, Match, Route, Target
 from tests.routing.tables import Seen, target
 
 DRAWS = 10_000

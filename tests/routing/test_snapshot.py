@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routing.rules import DEFAULT_RETRIES
-from routing.snapshot import MAX_ASKED, REMEMBERED, Conditions, Limits, Snapshot, compile
+from routing.snapshot import MAX_ASKED, REMEMBERED, Snapshot, compile
+from routing.values import Conditions, Limits
 from tests.routing.tables import route_names, table
 
 LOCAL = {"name": "local", "kind": "openai-compatible", "base_url": "https://llm.example/v1"}

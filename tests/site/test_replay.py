@@ -9,7 +9,8 @@ from accounts.prices import Usage
 from qlite_site.simulate.replay import NOWHERE, OTHERS, Recorded, Tally, replay
 from routing.decide import Request
 from routing.explain import Nobody
-from routing.snapshot import Provider, Route, Snapshot, Target, build
+from routing.snapshot import Snapshot, build
+from routing.values import Provider, Route, Target
 
 A, B = Provider("a", "openai", "https://a.test"), Provider("b", "openai", "https://b.test")
 

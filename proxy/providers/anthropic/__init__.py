@@ -18,7 +18,7 @@ from proxy.providers.anthropic import draft, errors, reply, request, usage
 from proxy.providers.anthropic.stream import Translator
 from proxy.providers.base import Outgoing
 from routing.kinds import KINDS
-from routing.snapshot import Target
+from routing.values import Target
 
 # The first version: it still takes temperature and top_p for the models that know them, that of 2026-10-21 does not.
 VERSION = "2023-06-01"

@@ -3,7 +3,7 @@
 from proxy.providers import draft
 from proxy.providers.anthropic import capabilities
 from proxy.providers.anthropic.capabilities import Capabilities
-from routing.snapshot import Target
+from routing.values import Target
 
 Draft = draft.Draft[Capabilities]
 

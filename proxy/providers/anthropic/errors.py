@@ -9,7 +9,7 @@ import orjson
 from proxy.body import Json
 from proxy.errors import StreamCut, UpstreamError, UpstreamRefused
 from proxy.providers.refusals import answered as translate_error
-from routing.snapshot import Target
+from routing.values import Target
 
 _TOO_LONG = re.compile(
     r"prompt is too long|maximum context length|exceeds? (?:the maximum number of tokens|(?:the )?context)",

@@ -20,7 +20,7 @@ from proxy.providers.gemini import address, draft, grounding, request
 from proxy.providers.gemini.errors import translate
 from proxy.providers.gemini.reply import completion
 from proxy.providers.gemini.stream import GeminiStream
-from routing.snapshot import Target
+from routing.values import Target
 
 ALPHABET = string.ascii_letters + string.digits
 

@@ -7,7 +7,7 @@ import re
 from urllib.parse import quote
 
 from proxy.providers.base import Outgoing
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 DEFAULT_VERSION = "/v1beta"
 METHODS = {

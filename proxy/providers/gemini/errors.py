@@ -15,7 +15,7 @@ from proxy.errors import StreamCut, UpstreamError, UpstreamTimeout
 from proxy.providers.gemini.said import objects
 from proxy.providers.refusals import LONGEST_WAIT
 from proxy.providers.refusals import answered as translate_error
-from routing.snapshot import Target
+from routing.values import Target
 
 _KEY = re.compile(r"\bAIza[0-9A-Za-z_-]{10,}|\bAQ\.[0-9A-Za-z_-]{10,}|(?<=[?&]key=)[^&\s\"']+")
 _TOO_LONG = re.compile(r"exceeds the maximum number of tokens|prompt is too long|maximum context length", re.IGNORECASE)

@@ -14,7 +14,7 @@ from accounts.prices import Usage
 from proxy.dialects.embeddings import Embeddings
 from proxy.errors import BadRequest, UpstreamError
 from proxy.providers.gemini import draft, embeddings
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 from tests.proxy.native.harness import passing
 
 EMBEDDINGS = Embeddings()

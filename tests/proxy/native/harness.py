@@ -11,7 +11,8 @@ import orjson
 from loadtest.mockserver import Answer, MockServer
 from proxy.surfaces import gateway as held
 from qlite_site.handler import GatewayHandler
-from routing.snapshot import Provider, Route, build
+from routing.snapshot import build
+from routing.values import Provider, Route
 from tests.proxy.harness import GRANT, Bench, bench
 from tests.site.test_handler import KEY, Client
 

@@ -8,7 +8,7 @@ import pytest
 from loadtest.mockserver import Answer, MockServer
 from proxy.errors import BadRequest
 from proxy.native.form import fields
-from routing.snapshot import Route
+from routing.values import Route
 from tests.proxy.harness import route
 from tests.proxy.native.harness import JSON, Passer, of_kind, passing
 

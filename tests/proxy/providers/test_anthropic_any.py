@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy import chat as chats
 from proxy.errors import BadRequest, StreamCut
 from proxy.providers.anthropic import Anthropic, schema
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 ANTHROPIC = Anthropic(clock=lambda: 1.0, random_id=lambda: "chatcmpl-made")
 PROVIDER = Provider("claude", "anthropic", "https://api.anthropic.com", secret="sk-ant-canary")

@@ -10,7 +10,7 @@ import pytest
 from proxy import chat as chats
 from proxy.errors import BadRequest
 from proxy.providers.anthropic import Anthropic
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "anthropic" / "request"
 CASES = sorted(path for path in GOLDEN.glob("*.json") if not path.name.endswith(".expected.json"))

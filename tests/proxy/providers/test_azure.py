@@ -9,7 +9,7 @@ from proxy.providers import ADAPTERS
 from proxy.providers.azure import address
 from routing.address import AddressRefused
 from routing.kinds import KINDS
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 BASE = "https://name.openai.azure.com"
 DATED = BASE + "?api-version=2024-10-21"

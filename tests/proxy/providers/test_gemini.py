@@ -13,7 +13,7 @@ from proxy.chat import Chat
 from proxy.errors import BadRequest, StreamCut, UpstreamError
 from proxy.providers.base import Adapter
 from proxy.providers.gemini import Gemini
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "gemini"
 BASE = "https://generativelanguage.googleapis.com"

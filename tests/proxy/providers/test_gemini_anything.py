@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy import chat as chats
 from proxy.errors import BadRequest, UpstreamError
 from proxy.providers.gemini import Gemini
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 PROVIDER = Provider("google", "gemini", "https://generativelanguage.googleapis.com")
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "x"}]}

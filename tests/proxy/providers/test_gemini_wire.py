@@ -8,7 +8,7 @@ import pytest
 from proxy import chat as chats
 from proxy.errors import BadRequest, UpstreamError
 from proxy.providers.gemini import Gemini, address, capabilities
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 KEY = "AIzaSyCanaryCanaryCanary"
 PROVIDER = Provider("google", "gemini", "https://generativelanguage.googleapis.com", secret=KEY)

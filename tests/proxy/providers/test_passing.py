@@ -25,7 +25,7 @@ from proxy.errors import AllTargetsFailed, GatewayError
 from proxy.providers import ADAPTERS
 from proxy.translation import Chunks, Translation
 from proxy.upstream import Upstream
-from routing.snapshot import Provider
+from routing.values import Provider
 from tests.proxy.harness import ASK, TIMEOUTS, Bench, bench, read, route
 from tests.proxy.providers import passing
 from tests.proxy.providers.passing import ASKED, PRICE, Case, Pieces, Scripted

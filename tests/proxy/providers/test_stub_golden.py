@@ -14,7 +14,7 @@ from proxy import sse
 from proxy.call import Reply
 from proxy.errors import GatewayError
 from proxy.upstream import Upstream
-from routing.snapshot import Provider
+from routing.values import Provider
 from tests.proxy.harness import ASK, TIMEOUTS, Bench, bench, read, route
 from tests.proxy.providers import passing
 from tests.proxy.providers.passing import PRICE, Case

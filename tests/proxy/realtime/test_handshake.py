@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.realtime import handshake
-from routing.snapshot import Provider, Target
+from routing.values import Provider, Target
 
 
 def target(kind: str, base: str, model: str = "gpt-realtime") -> Target:
