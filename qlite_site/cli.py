@@ -20,6 +20,7 @@ def main() -> None:
 
     try:
         execute_from_command_line(sys.argv)
+        sys.stdout.flush()  # here, where its failure is told
     except ImproperlyConfigured as error:
         sys.exit(f"qlite cannot start: {error}")
     except OperationalError as error:
@@ -27,4 +28,5 @@ def main() -> None:
     except OSError as error:
         if error.errno not in OF_THE_MACHINE:
             raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written fails no second time, at the exit
         sys.exit(f"qlite cannot go on: {error}")

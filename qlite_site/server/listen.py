@@ -8,13 +8,10 @@ BACKLOG = 2048
 def listen(bind: str) -> socket.socket:
     """Return a socket that listens on `bind`, HOST:PORT or [HOST]:PORT. Port 0 takes a free one.
 
-    Raises ValueError with a sentence if `bind` is not of that form, OSError if the address cannot be had.
+    Raises ValueError as `parts` does, OSError if the address cannot be had.
     """
-    host, colon, port = bind.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"{bind!r} is not an address of the form HOST:PORT")
-    host = host.removeprefix("[").removesuffix("]")
-    family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", int(port), type=socket.SOCK_STREAM)[0]  # noqa: S104
+    host, port = parts(bind)
+    family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=socket.SOCK_STREAM)[0]  # noqa: S104
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -25,3 +22,11 @@ def listen(bind: str) -> socket.socket:
         listening.close()
         raise
     return listening
+
+
+def parts(bind: str) -> tuple[str, int]:
+    """Return host and port of `bind`. Raises ValueError with a sentence if it is not of that form."""
+    host, colon, port = bind.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{bind!r} is not an address of the form HOST:PORT")
+    return host.removeprefix("[").removesuffix("]"), int(port)

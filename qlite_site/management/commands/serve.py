@@ -12,6 +12,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from qlite_site import wiring
 from qlite_site.server import ServerConfig, serve
+from qlite_site.server.listen import parts
 
 
 class Command(BaseCommand):
@@ -29,7 +30,6 @@ class Command(BaseCommand):
             raise CommandError("--workers must be at least 1")
         if settings.DEBUG and bind.rsplit(":", 1)[0] not in {"127.0.0.1", "localhost", "[::1]"}:
             raise CommandError("QLITE_DEBUG shows settings to whoever asks: it may be on only on a loopback address.")
-        self._look_for_database()
         if workers > 1:
             self._prepare_workers(allow_sqlite_workers)
         config = ServerConfig(
@@ -54,6 +54,8 @@ class Command(BaseCommand):
             root_path=settings.FORCE_SCRIPT_NAME or "",
         )
         try:
+            parts(bind)
+            self._look_for_database()
             sys.exit(serve(config))
         except ValueError as error:
             raise CommandError(str(error)) from None
