@@ -13,9 +13,8 @@ from loadtest.torture.leave import leave
 needs_postgres = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")
 
 
-@pytest.mark.alone
 def test_everybody_who_hangs_up_is_recorded_and_pays_what_came(tmp_path: Path) -> None:
-    run = uvloop.run(leave(tmp_path / "left", count=300, users=25, seed=11))
+    run = uvloop.run(leave(tmp_path / "left", count=300, users=60, seed=11))
     assert run.leaving.violations == []
     assert run.clean, run.verdicts
     assert len(run.leavers.left) == 300

@@ -20,12 +20,12 @@ REQUESTS = 100
 WORKERS = 20
 LIMIT_MS = 10.0
 # A machine that runs other things at the same moment may spoil a measurement, but not each time.
-TRIES = 6
+TRIES = 3
 AT_ONCE = "paced-3x0ms"
 # A provider that takes a while, as all do: without that, twenty callers measure how long a queue of twenty is.
 SLOWLY = "paced-3x50ms"
-# Callers who do not keep step: each waits up to as long as the provider takes.
-APART_SECONDS = 0.05
+# Callers who do not keep step.
+APART_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
