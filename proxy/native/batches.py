@@ -20,7 +20,7 @@ from proxy.gateway import Gateway
 from proxy.native.usage import reported
 from routing.values import Provider
 
-OVER = frozenset({"completed", "expired", "cancelled"})
+OVER = ("completed", "expired", "cancelled")  # no set, since a status may be anything
 REMEMBERED = 4096
 
 

@@ -7,8 +7,8 @@ from accounts.ledger.entry import Attempt
 from accounts.prices import Usage
 from proxy import tokens
 from proxy.call import Call
+from proxy.native import background
 from proxy.native import usage as found
-from proxy.native.background import is_background
 from proxy.native.flow import Flow
 from proxy.native.operations import OTHER, Operation
 from proxy.settle import HARMLESS
@@ -20,8 +20,8 @@ async def of_answer(call: Call, attempt: Attempt, operation: Operation, raw: byt
     """Return the usage of a whole answer; `body` is `raw` parsed, None where it is no JSON."""
     if call.passing is not None and call.passing.method in HARMLESS:
         return None, "none"  # what it shows was counted when it was made
-    if is_background(body):
-        return None, "none"  # whoever sees it when it is over
+    if background.apart(body):
+        return None, "none"
     usage = found.reported(body)
     if operation.dialect is not None and isinstance(body, dict):
         usage = operation.dialect.usage(body) or usage
@@ -36,7 +36,7 @@ def _images(body: Any) -> int:
     return max(len(found), 1) if isinstance(found, list) else 1
 
 
-def _made(call: "Call", operation: Operation, usage: Usage | None, count: int = 1) -> Usage:
+def _made(call: Call, operation: Operation, usage: Usage | None, count: int = 1) -> Usage:
     """Return the units of an operation that is billed by the call, with what else was reported."""
     if usage is None and operation.makes != "image_output" and call.passing is not None:
         return call.passing.least
@@ -54,6 +54,8 @@ async def of_stream(call: Call, attempt: Attempt, flow: Flow) -> Metered:
     if call.passing is not None and call.passing.method in HARMLESS:
         return None, "none"
     operation = call.passing.operation if call.passing is not None else OTHER
+    if flow.usage is None and operation.name == "responses" and background.announced(flow.kept):
+        return None, "none"  # it goes on without its caller, and is billed when it is seen to be over
     return await _metered(call, attempt, operation, flow.usage, flow.kept, flow.scale, flow.so_far)
 
 
@@ -70,8 +72,6 @@ async def _metered(
         return _made(call, operation, usage or so_far), "provider"
     if operation.free:
         attempt.cost_status = "free"
-        return None, "none"
-    if is_background(call.asked.body):
         return None, "none"
     if usage is not None:
         return usage, "provider"

@@ -90,12 +90,35 @@ async def test_a_stream_that_breaks_off_is_billed_by_whoever_takes_it_up(tmp_pat
         assert await own(call) == [("interrupted", {}, 0, "none")]
 
 
+async def test_the_word_of_the_caller_alone_frees_nobody(tmp_path: Path) -> None:
+    chat = {"model": "o3-deep", "messages": [{"role": "user", "content": "Hi"}], "background": True}
+    asks: list[tuple[str, Any, Any]] = [
+        ("/openai/v1/chat/completions", chat, {"usage": {"prompt_tokens": 100, "completion_tokens": 10}}),
+        (CREATE, ASK, {name: value for name, value in DONE.items() if name != "background"}),
+        (CREATE, ASK, DONE | {"background": False}),
+        (CREATE, ASK, DONE | {"id": None}),
+    ]
+    async with passing(tmp_path, "openai") as call:
+        priced(call)
+        for path, ask, answer in asks:
+            call.say(answer)
+            await call(path, ask)
+        call.stream(event("response.created", {"status": "queued"}), event("response.completed", asks[1][2]))
+        await call(CREATE, ASK | {"stream": True})
+        call.stream(event("response.created", {"status": "queued"}), then="cut")
+        await call(CREATE, ASK | {"stream": True})
+        assert await bills(call) == []
+        assert [status for _, _, cost, status in await own(call) if cost] == ["priced"] * 6
+
+
 @pytest.mark.parametrize(
     "response",
     [
         DONE | {"background": False},
         QUEUED,
         DONE | {"usage": None},
+        DONE | {"status": []},
+        DONE | {"object": "chat.completion"},
         DONE | {"usage": {"input_tokens": -1}},
         DONE | {"id": 3},
         DONE | {"model": None},

@@ -70,6 +70,7 @@ async def test_another_process_says_that_it_bills_the_same(tmp_path: Path) -> No
     "body",
     [
         DONE | {"status": "failed"},
+        DONE | {"status": []},
         DONE | {"usage": None},
         DONE | {"usage": {"input_tokens": -1}},
         DONE | {"usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}},
