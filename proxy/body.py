@@ -120,6 +120,13 @@ def _member(key: str) -> re.Pattern[bytes]:
     return re.compile(re.escape(orjson.dumps(key)) + rb'\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
+def within(value: Any, *names: str) -> Any:
+    """Return what stands at the end of a way of members, None where it leads nowhere."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
 def with_value(raw: bytes, body: Json, key: str, value: Any) -> bytes:
     """Return `raw` with the top-level `key` set to `value`; every other byte stays.
 

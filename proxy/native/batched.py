@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from proxy.body import within
 from proxy.call import Call
 
 Request = tuple[str, dict[str, Any]]  # its model and its body
@@ -23,15 +24,11 @@ def requests(call: Call) -> list[Request] | None:
     if path == "messages/batches":
         return [(str(each.get("model")), each) for each in _each(body.get("requests"), "params")]
     if (named := _GEMINI.fullmatch(path)) is not None:
-        held = _within(body.get("batch"), "inputConfig") or _within(body.get("batch"), "input_config")
-        return [(named[1], each) for each in _each(_within(_within(held, "requests"), "requests"), "request")]
+        held = within(body, "batch", "inputConfig") or within(body, "batch", "input_config")
+        return [(named[1], each) for each in _each(within(held, "requests", "requests"), "request")]
     return None
 
 
 def _each(listed: Any, name: str) -> list[dict[str, Any]]:
-    found = [_within(each, name) for each in listed] if isinstance(listed, list) else []
+    found = [within(each, name) for each in listed] if isinstance(listed, list) else []
     return [each for each in found if isinstance(each, dict)]
-
-
-def _within(value: Any, name: str) -> Any:
-    return value.get(name) if isinstance(value, dict) else None

@@ -12,6 +12,7 @@ import orjson
 
 from accounts.prices import UNITS, Usage
 from accounts.rates import BATCH, BATCH_SUM, STANDARD
+from proxy.body import within
 from proxy.call import Call
 from proxy.errors import StreamCut
 from proxy.gateway import Gateway
@@ -121,7 +122,7 @@ def relative(provider: Provider, raw: bytes, body: Any) -> bytes:
     if provider.kind != "anthropic" or b'"results_url"' not in raw or not isinstance(body, dict):
         return raw
     listed = body["data"] if isinstance(body.get("data"), list) else [body]
-    for url in (_within(each, "results_url") for each in listed):
+    for url in (within(each, "results_url") for each in listed):
         path = _RESULTS.search(url) if isinstance(url, str) else None
         if path is not None:
             raw = raw.replace(orjson.dumps(url), orjson.dumps(path[0]))
@@ -135,7 +136,7 @@ def _bill_inline(gateway: Gateway, call: Call, provider: Provider, body: Any) ->
         if not isinstance(each, dict) or not isinstance(each.get("name"), str):
             continue
         sums = Sums(lambda model: _step(gateway, provider, model))
-        asked = _within(each, "metadata", "model")
+        asked = within(each, "metadata", "model")
         model = asked.removeprefix("models/") if isinstance(asked, str) else ""
         for answer in _inline(each):
             if (item := _item(answer)) is not None:
@@ -145,7 +146,7 @@ def _bill_inline(gateway: Gateway, call: Call, provider: Provider, body: Any) ->
 
 def _inline(operation: Mapping[str, Any]) -> list[Any]:
     for place in (("response",), ("metadata", "output")):
-        answers = _within(operation, *place, "inlinedResponses", "inlinedResponses")
+        answers = within(operation, *place, "inlinedResponses", "inlinedResponses")
         if isinstance(answers, list) and operation.get("done") is True:
             return answers
     return []
@@ -154,7 +155,7 @@ def _inline(operation: Mapping[str, Any]) -> list[Any]:
 def _item(line: Any) -> Item | None:
     """Return the model and the usage of one answer: Anthropic's, Gemini's, or one in OpenAI's dialect."""
     for place in (("result", "message"), ("response", "body"), ("response",)):
-        answer = _within(line, *place)
+        answer = within(line, *place)
         usage = reported(answer)
         if usage is not None and usage.as_dict():
             model = answer.get("model") or answer.get("modelVersion")
@@ -168,12 +169,6 @@ def _step(gateway: Gateway, provider: Provider, model: str) -> float:
         return float("inf")
     steps = price.steps.get(BATCH) or price.steps[STANDARD]
     return steps[-2].above if len(steps) > 1 else float("inf")
-
-
-def _within(value: Any, *names: str) -> Any:
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def _loaded(line: bytes) -> Any:
