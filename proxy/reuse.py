@@ -69,10 +69,15 @@ class Connector(aiohttp.TCPConnector):
     async def _get(self, key: "ConnectionKey", traces: "list[Trace]") -> Connection | None:
         waiting = self._conns.get(key)
         since = waiting[0][1] if waiting else 0.0
-        found = await super()._get(key, traces)
-        if found is not None and isinstance(found.protocol, Handler):
-            found.protocol.reused(monotonic() - since)
-        return found
+        while (found := await super()._get(key, traces)) is not None:
+            handler = found.protocol
+            if not isinstance(handler, Handler):
+                return found
+            if not handler.should_close:
+                handler.reused(monotonic() - since)
+                return found
+            found.close()  # it has said what nobody asked for, which would be taken for the next answer
+        return None
 
 
 def _acknowledged(transport: Any) -> int | None:

@@ -7,7 +7,6 @@ httpx's own pool collapses at a few hundred requests in flight, so its API stays
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from socket import AddressFamily
@@ -19,6 +18,7 @@ from aiohttp.resolver import ThreadedResolver
 from multidict import CIMultiDict
 from yarl import URL
 
+from proxy import kept
 from proxy.reuse import Connector, NotTaken
 from routing.address import AddressRefused, check_ip
 
@@ -107,7 +107,7 @@ class Passed(Outbound):
 class Inbound(httpx.Response):
     """An answer whose headers are put into httpx's form only when something asks for them."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
+    def __init__(self, answer: kept.Answer | aiohttp.ClientResponse, request: httpx.Request) -> None:
         self.status_code = answer.status
         self.stream = Body(answer, request.extensions.get("timeout", {}).get("read") or float("inf"))
         self.extensions = {}
@@ -136,7 +136,7 @@ def _parsed(url: str) -> tuple[httpx.URL, str]:
 class Body(httpx.AsyncByteStream):
     """An answer's bytes as they come from the socket. Also says when it has ended, for the hot path."""
 
-    def __init__(self, response: aiohttp.ClientResponse, patience: float) -> None:
+    def __init__(self, response: kept.Answer | aiohttp.ClientResponse, patience: float) -> None:
         self._response = response
         self.patience = patience  # seconds between two reads
 
@@ -223,39 +223,54 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._session: aiohttp.ClientSession | None = None
+        self._connector: Connector
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         session = self._session or self._open()
-        timeout = request.extensions.get("timeout") or {}
-        if isinstance(request, Outbound):
-            address, content, pairs = request.address, request.content, request.pairs
-        else:
-            address, content, pairs = str(request.url), await request.aread(), tuple(request.headers.items())
-        response = None
+        if not isinstance(request, Outbound):
+            body, limits = await request.aread(), request.extensions.get("timeout") or {}
+            request = Passed(request.method, str(request.url), tuple(request.headers.items()), body, limits)
         try:
-            while response is None:
-                with suppress(NotTaken):  # each idle connection comes up once, and a new one is never that
-                    response = await session._request(
-                        request.method,
-                        _address(address, self._rule),
-                        data=content,
-                        headers=CIMultiDict(pairs),
-                        allow_redirects=False,
-                        timeout=_timeouts(timeout.get("connect"), timeout.get("read")),
-                    )
-        except (aiohttp.ClientError, TimeoutError, OSError, AddressRefused) as error:
+            url = _address(request.address, self._rule)
+        except AddressRefused as error:
             raise mapped(error) from error
-        return Inbound(response, request)
+        while True:
+            try:
+                return Inbound(await self._answer(session, request, url), request)
+            except NotTaken:
+                continue  # each idle connection comes up once, and a new one is never that
+            except (aiohttp.ClientError, TimeoutError, OSError, AddressRefused) as error:
+                raise mapped(error) from error
+
+    async def _answer(
+        self, session: aiohttp.ClientSession, request: Outbound, url: URL
+    ) -> kept.Answer | aiohttp.ClientResponse:
+        """Send once, on an idle connection if there is one."""
+        limits = request.extensions["timeout"]
+        if type(request) is Outbound and len(request.content) <= kept.SMALL_BYTES:
+            idle = await self._connector._get(kept.key_of(url), [])
+            if idle is not None:
+                return await kept.post(
+                    idle, url, request.pairs, request.content, read_timeout=limits.get("read"), read_bytes=READ_BYTES
+                )
+        return await session._request(
+            request.method,
+            url,
+            data=request.content,
+            headers=CIMultiDict(request.pairs),
+            allow_redirects=False,
+            timeout=_timeouts(limits.get("connect"), limits.get("read")),
+        )
 
     def _open(self) -> aiohttp.ClientSession:
-        connector = Connector(
+        self._connector = Connector(
             limit=0,
             resolver=AddressCheck(self._rule),
             keepalive_timeout=KEEPALIVE_SECONDS,
             ttl_dns_cache=60,
         )
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.proxy.harness import ASK, Bench, bench, provider, route
 
 BODY = b'{"choices":[{"message":{"content":"Hi"}}],"usage":{"prompt_tokens":1,"completion_tokens":1}}'
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(BODY), BODY)
+UNASKED = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\n\r\n"
 RESET = struct.pack("ii", 1, 0)
 
 
@@ -48,6 +50,9 @@ class Server:
                 if self.then == "close":
                     self.go.wait(5)
                     break
+                if self.then == "say more":
+                    time.sleep(0.005)  # until the connection has been given back
+                    connection.sendall(UNASKED)
                 if self.then == "take and close" and self._take(connection):
                     break
                 if self.then == "take and reset" and self._take(connection):
@@ -146,3 +151,11 @@ def test_after_a_reset_nobody_knows(loop: Loop, serve: Callable[[str], Server], 
     # Whoever hears of the reset before it sends takes another connection; else it is told, and not sent twice.
     assert rows[1] in {("interrupted", 1), ("settled", 1)}
     assert server.taken == (2 if rows[1][0] == "settled" else 1)
+
+
+def test_what_nobody_asked_for_is_no_answer_to_the_next_call(
+    loop: Loop, serve: Callable[[str], Server], tmp_path: Path
+) -> None:
+    server = serve("say more")
+    assert run(loop, tmp_path, server) == [("settled", 1), ("settled", 1)]
+    assert (server.taken, server.connections) == (2, 2)
