@@ -12,7 +12,8 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.admin.base import ModelAdmin, ModelForm, ReadOnlyAdmin, badge
+from accounts.admin.base import ModelAdmin, ReadOnlyAdmin, badge
+from accounts.admin.careful import CarefulForm
 from accounts.admin.fields import UsdField, short_usd
 from accounts.models import Budget, BudgetAlert
 from accounts.models.budgets import usual_thresholds
@@ -45,7 +46,7 @@ class PercentsField(forms.CharField):
             return True
 
 
-class BudgetForm(ModelForm):
+class BudgetForm(CarefulForm):
     amount_nano = UsdField(label="Amount", help_text="US dollars in each window.")
     thresholds = PercentsField(
         required=False,

@@ -12,7 +12,8 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
-from accounts.admin.base import ModelAdmin, ModelForm, badge
+from accounts.admin.base import ModelAdmin, badge
+from accounts.admin.careful import CarefulForm
 from accounts.admin.fields import LinesField, UsdField, short_usd
 from accounts.keys import Minted, mint
 from accounts.models import ApiKey
@@ -22,7 +23,7 @@ from accounts.store import budgets, keys
 LIVE, OFF, EXPIRED, TEAM_OFF = "active", "disabled", "expired", "team disabled"
 
 
-class KeyForm(ModelForm):
+class KeyForm(CarefulForm):
     models = LinesField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 4}),

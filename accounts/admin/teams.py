@@ -9,13 +9,14 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.admin.base import ON_OFF, ModelAdmin, ModelForm, TabularInline, badge
+from accounts.admin.base import ON_OFF, ModelAdmin, TabularInline, badge
+from accounts.admin.careful import CarefulForm
 from accounts.models import Membership, Team
 
 WORKING = Q(keys__disabled=False) & (Q(keys__expires_at=None) | Q(keys__expires_at__gt=Now()))
 
 
-class TeamForm(ModelForm):
+class TeamForm(CarefulForm):
     class Meta:
         model = Team
         fields = ("name", "title", "cost_centre", "owner", "priced_only", "disabled")
