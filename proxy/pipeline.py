@@ -84,7 +84,9 @@ class ExactCache:
             return await proceed(call)
         key = caching.key_of(call)
         if call.reads_cache:
-            found = self._cache.get(key, self._gateway.clock()) or await self._from_flight(key)
+            found = self._cache.get(key, self._gateway.clock())
+            if found is None and key in self._cache.flights:
+                found = await self._from_flight(key)
             if found is not None and (answer := self.answer_of(found)) != replay.NOTHING:
                 return await self._hit(call, found, answer)
             self._gateway.counters.cache("miss")

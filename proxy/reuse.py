@@ -67,16 +67,18 @@ class Connector(aiohttp.TCPConnector):
         self._factory = partial(Handler, loop=self._loop)  # type: ignore[assignment]
 
     async def _get(self, key: "ConnectionKey", traces: "list[Trace]") -> Connection | None:
-        waiting = self._conns.get(key)
-        since = waiting[0][1] if waiting else 0.0
-        while (found := await super()._get(key, traces)) is not None:
-            handler = found.protocol
-            if not isinstance(handler, Handler):
-                return found
+        """Take the connection that was used last, the surest to be open still, if it has nothing to say."""
+        while waiting := self._conns.get(key):
+            waiting.rotate(1)
+            since = waiting[0][1]
+            found = await super()._get(key, traces)
+            if found is None:
+                break
+            handler: Any = found.protocol
             if not handler.should_close:
                 handler.reused(monotonic() - since)
                 return found
-            found.close()  # it has said what nobody asked for, which would be taken for the next answer
+            found.close()  # what nobody has asked for would be taken for the next answer
         return None
 
 
