@@ -3,6 +3,8 @@
 import os
 import re
 import secrets
+import tempfile
+from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from routing.address import AddressRefused, check_url
 
+SHORTEST_SECRET = 16  # characters
 reader = environ.Env()
 _SETTING = re.compile(
     r"""(?:export\s+)?([A-Za-z_]\w*)\s*=\s*"""
@@ -150,7 +153,29 @@ def address(name: str, default: str) -> str:
     value = text(name, default).rstrip("/")
     if not re.match(r"https?://[^\s/@]", value):
         raise ImproperlyConfigured(f"{name}={value!r} does not start with http:// or https:// and a host")
+    try:
+        urlsplit(value).port  # noqa: B018  (what cannot be read as a number raises)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}={value!r} is not a URL: {error}") from None
     return value
+
+
+def hosts(name: str, default: str) -> list[str]:
+    """Read names of hosts as they are compared: without scheme and port; `.example.com` is all below it, `*` all."""
+    found = words(name, default)
+    for each in found:
+        if not re.fullmatch(r"\*|\.?\w[\w.-]*|\[[0-9A-Fa-f:.]+\]", each):
+            raise ImproperlyConfigured(f"{name}: {each!r} is no name of a host, which has no scheme, port or path")
+    return found
+
+
+def origins(name: str, *, also: tuple[str, ...] = ()) -> list[str]:
+    """Read origins as browsers name them, `https://a.example:8443`, or words in `also`. A last slash is dropped."""
+    found = [word.rstrip("/") for word in words(name)]
+    for each in found:
+        if each not in also and not re.fullmatch(r"[A-Za-z][\w+.-]*://[^\s/?#@]+", each, re.ASCII):
+            raise ImproperlyConfigured(f"{name}: {each!r} is no origin such as https://llm.example.com")
+    return found
 
 
 def place(name: str) -> str:
@@ -180,8 +205,8 @@ def mail(name: str) -> dict[str, Any]:
 def prefix(name: str) -> str | None:
     """Read the path that we are mounted below, such as `/qlite`."""
     value = text(name).rstrip("/")
-    if value and not value.startswith("/"):
-        raise ImproperlyConfigured(f"{name}={value!r} does not start with /")
+    if value and not re.fullmatch(r"/[^\s?#]*", value):
+        raise ImproperlyConfigured(f"{name}={value!r} is no path that starts with /")
     return value or None
 
 
@@ -193,9 +218,29 @@ def database(name: str, default: str) -> dict[str, Any]:
     if value.partition("://")[0] not in {"sqlite", "postgres", "postgresql"}:
         raise ImproperlyConfigured(f"{name} must be the address of a database: {example}")
     try:
-        return dict(reader.db_url_config(value))
+        found = dict(reader.db_url_config(value))
     except ValueError:
         raise ImproperlyConfigured(f"{name} cannot be read as {example}") from None
+    if found["NAME"] in {"", ":memory:"}:
+        raise ImproperlyConfigured(f"{name} names no database that is there after a restart: {example}")
+    return found
+
+
+def token(name: str) -> str:
+    """Read what callers put into a header, "" where it is not set."""
+    value = text(name)
+    if not re.fullmatch(r"[!-~]*", value):
+        raise ImproperlyConfigured(f"{name} has a blank or a character in it that is not ASCII")
+    return value
+
+
+def rank_files(name: str, ours: Path) -> str:
+    """Read the path of the folder with tiktoken's rank files, which would be downloaded where they are missing."""
+    folder = text(name, str(ours))
+    for each in ours.iterdir():
+        if not each.name.isupper() and not Path(folder, each.name).is_file():
+            raise ImproperlyConfigured(f"{name}: there is no {each.name} in {folder}")
+    return folder
 
 
 def needs(name: str, on: bool, other: str, other_on: bool) -> None:
@@ -229,24 +274,39 @@ def tags(name: str) -> list[str]:
 def kept_secret(name: str, folder: Path, *, length: int = 50) -> str:
     """Read a secret from the environment, else from `folder`, where the first start puts a random one (mode 0600).
 
-    Raises ImproperlyConfigured where a secret that everybody knows was given.
+    Raises ImproperlyConfigured where a secret that everybody knows was given, or where the file holds none.
     """
     given = text(name)
     if given:
         return not_known(name, given)
     path = folder / name.lower()
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _keep(path, secrets.token_urlsafe(length))
+    kept = path.read_text("utf-8", errors="replace").strip()
+    if len(kept) < SHORTEST_SECRET:
+        raise ImproperlyConfigured(f"{path} holds no secret: put it back from a backup, or delete it to get a new one")
+    return kept
+
+
+def _keep(path: Path, secret: str) -> None:
+    """Make a file that is there whole or not at all, on a full disk too. Of several who try, the first one's stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, unfinished = tempfile.mkstemp(dir=path.parent)  # mode 0600
+    try:
         with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(length))
-    return path.read_text().strip()
+            file.write(secret)
+        with suppress(FileExistsError):
+            os.link(unfinished, path)
+    finally:
+        Path(unfinished).unlink()
 
 
 def not_known(name: str, secret: str) -> str:
     """Return `secret`. Raises ImproperlyConfigured where everybody knows it or could guess it."""
-    if secret.lower() in KNOWN_DEFAULTS or len(secret) < 16:
-        raise ImproperlyConfigured(f"{name} is a known default or shorter than 16 characters; choose a random one")
+    if secret.lower() in KNOWN_DEFAULTS or len(secret) < SHORTEST_SECRET:
+        raise ImproperlyConfigured(
+            f"{name} is a known default or shorter than {SHORTEST_SECRET} characters; choose a random one"
+        )
     return secret
 
 

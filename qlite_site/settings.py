@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from qlite_site import build, env
 from qlite_site.unfold import UNFOLD as UNFOLD
+from routing.rules import MAX_CACHE_TTL
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,10 +33,10 @@ VERSION = BUILD["version"]
 PORT = env.whole("PORT", 8080, at_most=65535)
 BIND = env.bind("QLITE_BIND", PORT)
 PUBLIC_URL = env.address("QLITE_PUBLIC_URL", f"http://{env.reachable(BIND)}")
-ALLOWED_HOSTS = env.words(
+ALLOWED_HOSTS = env.hosts(
     "QLITE_ALLOWED_HOSTS", "*" if DEBUG else f"localhost,127.0.0.1,[::1],{env.host_of(PUBLIC_URL)}"
 )
-CSRF_TRUSTED_ORIGINS = env.words("QLITE_TRUSTED_ORIGINS")
+CSRF_TRUSTED_ORIGINS = env.origins("QLITE_TRUSTED_ORIGINS")
 TRUSTED_PROXIES = env.networks("QLITE_TRUSTED_PROXIES")
 
 # --- The main database
@@ -56,10 +57,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- The gateway
 MAX_REQUEST_BYTES = env.whole("QLITE_MAX_REQUEST_BYTES", 64 * 1024 * 1024, at_least=1024)
 MAX_RESPONSE_BYTES = env.whole("QLITE_MAX_RESPONSE_BYTES", 64 * 1024 * 1024, at_least=1024)
-CORS_ALLOW_ORIGINS = env.words("QLITE_CORS_ALLOW_ORIGINS")
+CORS_ALLOW_ORIGINS = env.origins("QLITE_CORS_ALLOW_ORIGINS", also=("*", "null"))
 WRONG_KEYS = env.whole("QLITE_WRONG_KEYS", 20)
 DEFAULT_MODEL = env.text("QLITE_DEFAULT_MODEL", "stub")
-CACHE_TTL = env.whole("QLITE_CACHE_TTL", 3600)
+CACHE_TTL = env.whole("QLITE_CACHE_TTL", 3600, at_most=MAX_CACHE_TTL)
 CACHE_BYTES = env.whole("QLITE_CACHE_BYTES", 8 * 1024 * 1024)
 CONNECT_TIMEOUT = env.seconds("QLITE_CONNECT_TIMEOUT", 5.0, at_least=0.01)
 FIRST_BYTE_TIMEOUT = env.seconds("QLITE_FIRST_BYTE_TIMEOUT", 300.0, at_least=0.01)
@@ -69,7 +70,7 @@ TOTAL_TIMEOUT = env.seconds("QLITE_TOTAL_TIMEOUT", 1800.0, at_least=0.01)
 KEEPALIVE_SECONDS = env.seconds("QLITE_KEEPALIVE", 15.0, at_least=0.01)
 STAGES = env.words("QLITE_STAGES")
 REQUEST_LOG = env.flag("QLITE_REQUEST_LOG", True)
-METRICS_TOKEN = env.text("QLITE_METRICS_TOKEN")
+METRICS_TOKEN = env.token("QLITE_METRICS_TOKEN")
 METRICS_OPEN = env.flag("QLITE_METRICS_OPEN", False)
 
 # --- Routing
@@ -84,7 +85,7 @@ TAGS = env.tags("QLITE_TAGS")
 SHADOW_TEAM = env.text("QLITE_SHADOW_TEAM", "ops")
 SHADOW_COST_CENTRE = env.text("QLITE_SHADOW_COST_CENTRE", "")
 PRICE_APPROVAL = env.flag("QLITE_PRICE_APPROVAL", False)
-LEDGER_RETENTION_DAYS = env.whole("QLITE_LEDGER_RETENTION_DAYS", 0)
+LEDGER_RETENTION_DAYS = env.whole("QLITE_LEDGER_RETENTION_DAYS", 0, at_most=36_500)
 JOURNAL_SYNC = env.one_of("QLITE_JOURNAL_SYNC", "normal", "normal", "full")
 
 # --- Mail and alerts
@@ -184,8 +185,7 @@ STATICFILES_DIRS = [ROOT / "qlite_site" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG
 
-if not env.text("TIKTOKEN_CACHE_DIR"):
-    os.environ["TIKTOKEN_CACHE_DIR"] = str(ROOT / "proxy" / "tiktoken")
+os.environ["TIKTOKEN_CACHE_DIR"] = env.rank_files("TIKTOKEN_CACHE_DIR", ROOT / "proxy" / "tiktoken")
 
 LOG_LEVEL = env.one_of("QLITE_LOG_LEVEL", "INFO", "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOGGING = {

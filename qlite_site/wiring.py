@@ -25,7 +25,7 @@ from proxy.errors import GatewayError, NotAuthenticated
 from proxy.gateway import SHADOW, Gateway
 from proxy.guesses import Guesses
 from proxy.ondisk import OnDisk
-from proxy.pipeline import ExactCache, chained
+from proxy.pipeline import ExactCache, Stage, chained
 from proxy.requestlog import RequestLog
 from proxy.serving import dispatch
 from proxy.surfaces import gateway as held
@@ -83,9 +83,20 @@ def build_gateway() -> Gateway:
         draining=lambda: state.draining,
     )
     # Stages come from settings alone: whoever may edit the database may not name code (reliability SR-10).
-    stages = [ExactCache(gateway), *(import_string(path)() for path in settings.STAGES)]
+    stages = [ExactCache(gateway), *map(_stage, settings.STAGES)]
     gateway.chain = chained(stages, partial(dispatch, gateway))
     return gateway
+
+
+def _stage(path: str) -> Stage:
+    """Return the stage that a dotted path names. Ends the process where it leads to none."""
+    try:
+        stage: Stage = import_string(path)()
+    except (ImportError, TypeError) as error:
+        raise SystemExit(f"qlite cannot start: QLITE_STAGES: {path}: {error}") from None
+    if not callable(getattr(stage, "around", None)):
+        raise SystemExit(f"qlite cannot start: QLITE_STAGES: {path} makes no stage, which has a method `around`")
+    return stage
 
 
 def start(worker_index: int = 0, *, build: Callable[[], Gateway] | None = None) -> None:
@@ -94,7 +105,7 @@ def start(worker_index: int = 0, *, build: Callable[[], Gateway] | None = None) 
     sys.setswitchinterval(0.0001)
     try:
         gateway = (build or build_gateway)()
-    except (JournalUnavailable, ImportError) as error:
+    except JournalUnavailable as error:
         raise SystemExit(f"qlite cannot start: {error}") from None
     post = Post()
     held_leases = Leases(gateway.purse, gateway.journal)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 from django.db import connection, transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from accounts import keys
 from accounts.keys import Grant, Minted
@@ -22,6 +24,13 @@ def doubts(models: Iterable[str], team: Team) -> list[str]:
     """Return a sentence for each model that a key of this team permits and that nobody serves."""
     names = _served[0](models, team.name) if _served else []
     return [f"No route serves {name}: as long as there is none, the key cannot use it." for name in names]
+
+
+def namesakes(team: Team, label: str) -> list[str]:
+    """Return a sentence for each valid key of this team that is called the same: two names look like one in reports."""
+    valid = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    others = team.keys.filter(valid, label=label, disabled=False)
+    return [f"Team {team.name} has a key {label} already, {each.shown}, which stays valid." for each in others]
 
 
 def load_keys() -> dict[str, Grant]:

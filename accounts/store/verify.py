@@ -4,11 +4,12 @@ The invariants are those of docs/reliability.md: a request costs what its attemp
 rows, amounts are integers, nothing is there twice, nothing waits in quarantine.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from django.db import OperationalError, connection
+from django.db import DatabaseError, connection
 
 from accounts.models import Adjustment, AttemptRecord, DailyTotal, LedgerDay, LedgerQuarantine, RequestRecord, TagTotal
 from accounts.prices import UNITS
@@ -107,8 +108,9 @@ def _carried_out(check: Callable[[], Iterator[str]]) -> Iterator[str]:
         yield from check()
     except (TypeError, ValueError, AttributeError) as error:
         yield f"a check could not be carried out ({check.__name__.strip('_')}): {error}"
-    except OperationalError as error:
-        if "integer overflow" not in str(error):  # of SQLite, where a single amount is beyond all measure
+    except DatabaseError as error:
+        damaged = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT
+        if not damaged and "integer overflow" not in str(error):  # where a single amount is beyond all measure
             raise
         yield f"a check could not be carried out ({check.__name__.strip('_')}): {error}"
 

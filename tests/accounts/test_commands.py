@@ -42,13 +42,31 @@ def test_it_says_that_it_made_the_team() -> None:
     out, said = run("createkey", "--team", "red", "--name", "bot", "--quiet")
     assert well_formed(out.strip())
     assert said.strip() == "There was no team red: made it."
-    _, said = run("createkey", "--team", "red", "--name", "bot", "--expires", "2999-01-31")
+    _, said = run("createkey", "--team", "red", "--name", "other", "--expires", "2999-01-31")
     assert said == ""
     assert Team.objects.count() == 1
     newest = ApiKey.objects.order_by("id").last()
     assert newest is not None
     assert newest.expires_at is not None
     assert newest.expires_at.isoformat() == "2999-01-31T00:00:00+00:00"
+
+
+def test_it_says_that_another_valid_key_is_called_the_same() -> None:
+    run("createkey", "--team", "red", "--name", "bot")
+    run("createkey", "--team", "blue", "--name", "bot")
+    first = ApiKey.objects.get(team__name="red")
+    out, said = run("createkey", "--team", "red", "--name", " bot ", "--quiet")
+    assert well_formed(out.strip())
+    assert said.strip() == f"Team red has a key bot already, {first.shown}, which stays valid."
+    ApiKey.objects.filter(team__name="red").update(disabled=True)
+    assert run("createkey", "--team", "red", "--name", "bot", "--quiet")[1] == ""
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "\x1b[31m", "x" * 201])
+def test_it_refuses_a_name_that_is_no_line_of_text(name: str) -> None:
+    with pytest.raises(CommandError, match="--name has to be a line of text, of 200 characters at most"):
+        run("createkey", "--team", "red", "--name", name)
+    assert not Team.objects.exists()
 
 
 def test_a_team_made_by_mistake_is_noticed() -> None:

@@ -21,6 +21,13 @@ def test_it_names_the_migrations_that_are_missing() -> None:
 
 
 @pytest.mark.django_db
+def test_it_warns_of_a_database_that_a_newer_version_has_set_up(caplog: pytest.LogCaptureFixture) -> None:
+    MigrationRecorder.Migration.objects.create(app="accounts", name="9999_future")
+    assert list(problems()) == []
+    assert "is of a newer qlite" in caplog.text and "accounts.9999_future" in caplog.text
+
+
+@pytest.mark.django_db
 def test_it_names_the_provider_whose_credential_no_key_opens(settings: Any) -> None:
     Provider.objects.create(name="x", kind="openai", base_url="https://api.openai.com/v1", credential="sk-real")
     assert list(problems()) == []

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,22 @@ def qlite(command: str, folder: Path, **settings: str) -> "subprocess.CompletedP
         "QLITE_ALERT_WEBHOOK=http://169.254.169.254/latest",
         "QLITE_ALERT_WEBHOOK=http://8.8.8.8/alerts?token=canary",
         "QLITE_ALERT_WEBHOOK=https://metadata.google.internal/alerts",
+        "QLITE_PUBLIC_URL=http://[bad",
+        "QLITE_PUBLIC_URL=http://llm.example.com:port",
+        "QLITE_ALLOWED_HOSTS=https://llm.example.com",
+        "QLITE_ALLOWED_HOSTS=llm.example.com:8080",
+        "QLITE_TRUSTED_ORIGINS=llm.example.com",
+        "QLITE_TRUSTED_ORIGINS=https://llm.example.com/keys",
+        "QLITE_TRUSTED_ORIGINS=*",
+        "QLITE_CORS_ALLOW_ORIGINS=app.example",
+        "QLITE_SCRIPT_NAME=/qlite?x",
+        "DATABASE_URL=sqlite://:memory:",
+        "DATABASE_URL=sqlite:///",
+        "DATABASE_URL=postgres://",
+        "QLITE_CACHE_TTL=99999999999",
+        "QLITE_LEDGER_RETENTION_DAYS=99999999999",
+        "QLITE_METRICS_TOKEN=tökencanary",
+        "TIKTOKEN_CACHE_DIR=/nowhere",
     ],
 )
 def test_it_names_the_setting_that_is_wrong(tmp_path: Path, setting: str) -> None:
@@ -51,6 +68,43 @@ def test_it_names_the_setting_that_is_wrong(tmp_path: Path, setting: str) -> Non
     assert run.stderr.startswith(f"qlite cannot start: {name}")
     assert run.stderr.count("\n") == 1
     assert "canary" not in run.stderr
+
+
+@pytest.mark.parametrize("path", ["nowhere.Stage", "os.path.join", "os.getcwd", "stage"])
+def test_it_names_a_stage_that_is_none(tmp_path: Path, path: str) -> None:
+    assert qlite("setup", tmp_path, DATABASE_URL="").returncode == 0
+    run = qlite("serve", tmp_path, DATABASE_URL="", QLITE_BIND="127.0.0.1:0", QLITE_STAGES=path)
+    assert run.returncode == 1
+    assert run.stderr.startswith(f"qlite cannot start: QLITE_STAGES: {path}")
+    assert run.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["secret_key", "qlite_encryption_keys"])
+def test_a_secret_that_a_full_disk_left_empty_is_not_taken(tmp_path: Path, name: str) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / name).touch()
+    run = qlite("about", tmp_path, SECRET_KEY="", QLITE_ENCRYPTION_KEYS="")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.startswith(f"qlite cannot start: {tmp_path}/secrets/{name} holds no secret")
+
+
+def test_processes_that_start_at_once_have_one_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QLITE_TEST_SECRET", "")
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: env.kept_secret("QLITE_TEST_SECRET", tmp_path / "secrets"), range(32)))
+    assert len(set(found)) == 1
+    (file,) = (tmp_path / "secrets").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_origins_are_read_as_browsers_name_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QLITE_TEST_ORIGINS", "https://a.example/, http://[::1]:3000, vscode-webview://x, *")
+    assert env.origins("QLITE_TEST_ORIGINS", also=("*",)) == [
+        "https://a.example",
+        "http://[::1]:3000",
+        "vscode-webview://x",
+        "*",
+    ]
 
 
 @pytest.mark.parametrize("left", ["nothing", "an empty file"])

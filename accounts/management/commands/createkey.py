@@ -10,8 +10,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.management.moments import moment
-from accounts.models import Team
-from accounts.store.keys import doubts, make_key
+from accounts.models import ApiKey, Team
+from accounts.store.keys import doubts, make_key, namesakes
+
+LONGEST = ApiKey._meta.get_field("label").max_length or 0
 
 
 class Command(BaseCommand):
@@ -30,12 +32,15 @@ class Command(BaseCommand):
     def handle(self, *, team: str, name: str, models: str, quiet: bool, **options: Any) -> None:
         if options["expires"] and options["expires"] <= timezone.now():
             raise CommandError("--expires lies in the past: nobody could use this key.")
+        name = name.strip()
+        if not name or len(name) > LONGEST or not name.isprintable():
+            raise CommandError(f"--name has to be a line of text, of {LONGEST} characters at most.")
         row = self._team(team)
         wanted = [word for word in (part.strip() for part in models.split(",")) if word]
         for model in wanted:
             if model.count("*") > 1:
                 raise CommandError(f"{model} has more than one *")
-        for doubt in doubts(wanted, row):
+        for doubt in [*doubts(wanted, row), *namesakes(row, name)]:
             self.stderr.write(doubt)  # where --quiet does not swallow it
         key, minted = make_key(row, name, models=wanted, expires_at=options["expires"], by="command line")
         if quiet:

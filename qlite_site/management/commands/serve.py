@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from prometheus_client.multiprocess import mark_process_dead
 
 from qlite_site import wiring
+from qlite_site.fitness import damage
 from qlite_site.server import ServerConfig, serve
 from qlite_site.server.listen import parts
 
@@ -75,11 +76,17 @@ class Command(BaseCommand):
         mark_process_dead(pid)  # type: ignore[no-untyped-call]
 
     def _look_for_database(self) -> None:
-        """Stop where SQLite would make an empty file in the place of the one that was there."""
+        """Stop where the file of SQLite is gone (it would make an empty one), may not be written, or is damaged."""
         place = settings.DATABASES["default"]
+        if not place["ENGINE"].endswith("sqlite3"):
+            return
         file = Path(str(place["NAME"]))
-        if place["ENGINE"].endswith("sqlite3") and not (file.is_file() and file.stat().st_size):
+        if not (file.is_file() and file.stat().st_size):
             raise CommandError(f"There is no database in {file}: put it back, or run `qlite setup`.", returncode=3)
+        if not os.access(file, os.W_OK):
+            raise CommandError(f"The database in {file} may not be written by this user.", returncode=3)
+        if found := damage():
+            raise CommandError(f"The database in {file} is damaged: {found}. Put a backup in its place.", returncode=3)
 
     def _prepare_workers(self, allow_sqlite: bool) -> None:
         if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") and not allow_sqlite:
