@@ -22,6 +22,8 @@ from proxy.providers.base import Outgoing
 from routing.snapshot import Snapshot
 from routing.values import Match, Provider, Route, Target
 
+OWN_API = "-native"  # stands behind the kind in the name of a surface
+
 
 @dataclass(slots=True)
 class Passing:
@@ -141,13 +143,12 @@ class Passing:
             return self._without_model(snapshot)
         routed = snapshot.find(model, grant.team)
         if routed is not None and may_use(grant, model):
-            targets = tuple(each for each in routed.targets if each.provider.kind in self.kinds)
-            if targets:
-                return replace(routed, targets=targets)
+            if (able := _able(routed, self.kinds)) is not None:
+                return able
             if not self.own_api:
                 why = f"No target of this model can serve {self.operation.name}."
                 raise BadRequest(why, code="unsupported", param="model")
-        provider = self._open_provider(snapshot) if self.own_api else None
+        provider = _open_provider(snapshot, self.kinds) if self.own_api else None
         if provider is None or not (may_use(grant, model) or may_use(grant, f"{provider.name}/{model}")):
             raise ModelNotFound(model)
         return _straight(provider, model)
@@ -155,15 +156,37 @@ class Passing:
     def _without_model(self, snapshot: Snapshot) -> Match:
         if not self.own_api:
             raise checks.missing("model")
-        provider = self._open_provider(snapshot)
+        provider = _open_provider(snapshot, self.kinds)
         if provider is None:
             raise NotFound("No provider of this kind is open to calls without a route.")
         return _straight(provider, NAMELESS)
 
-    def _open_provider(self, snapshot: Snapshot) -> Provider | None:
-        """Return the first by name of those whose every model may be asked for."""
-        able = (each for each in snapshot.providers.values() if each.kind in self.kinds)
-        return min((each for each in able if each.enabled and each.by_name), key=lambda each: each.name, default=None)
+
+def again(snapshot: Snapshot, surface: str, model: str, team: str) -> Match | None:
+    """Return where a recorded call of this surface would go by `snapshot`, None where it would be refused.
+
+    What its key may use is not asked: keys have changed since.
+    """
+    routed, kind = snapshot.find(model, team), surface.removesuffix(OWN_API)
+    if kind == surface:
+        return routed
+    kinds = frozenset({kind})
+    if routed is not None and (able := _able(routed, kinds)) is not None:
+        return able
+    provider = _open_provider(snapshot, kinds)
+    return None if provider is None else _straight(provider, model)
+
+
+def _able(routed: Match, kinds: frozenset[str]) -> Match | None:
+    """Return the route with those of its targets that take the call as it is, None where there is none."""
+    targets = tuple(each for each in routed.targets if each.provider.kind in kinds)
+    return replace(routed, targets=targets) if targets else None
+
+
+def _open_provider(snapshot: Snapshot, kinds: frozenset[str]) -> Provider | None:
+    """Return the first by name of those whose every model may be asked for."""
+    able = (each for each in snapshot.providers.values() if each.kind in kinds)
+    return min((each for each in able if each.enabled and each.by_name), key=lambda each: each.name, default=None)
 
 
 def _straight(provider: Provider, model: str) -> Match:

@@ -10,7 +10,7 @@ from proxy.errors import BadRequest, NotFound, UnsupportedMedia
 from proxy.native import operations, send
 from proxy.native.address import without_keys
 from proxy.native.operations import Operation
-from proxy.native.passing import Passing, allowed
+from proxy.native.passing import OWN_API, Passing, allowed
 from proxy.native.send import PassedReply
 from proxy.native.shapes import Shape
 from proxy.surfaces.access import grant_of, own_authorization
@@ -31,7 +31,7 @@ def own_api(kind: str) -> View:
     async def view(request: GatewayRequest, *, before: str, version: str, path: str) -> Answer:
         passing = below(request, kind, f"/{before}/{version}/", version=version)
         grant = grant_of(request, current(), key_in_url=kind == "gemini")
-        return await passed_on(request, f"{kind}-native", passing, grant)
+        return await passed_on(request, kind + OWN_API, passing, grant)
 
     return view
 

@@ -15,6 +15,7 @@ from accounts.keys import Grant, KeyRejected, admit_by_id
 from proxy.gateway import Gateway
 from proxy.native.address import UPLOAD_MARK, without_keys
 from proxy.native.operations import UPLOAD
+from proxy.native.passing import OWN_API
 from proxy.surfaces import access, native
 from proxy.surfaces.answers import Answer
 from proxy.surfaces.gateway import current
@@ -31,7 +32,7 @@ async def upload(request: GatewayRequest, *, version: str, path: str) -> Answer:
     passing = native.below(request, "gemini", f"/gemini/{version}/", version=version, operation=UPLOAD)
     grant = _grant_of(request, gateway)
     passing.moved = lambda url: ours(url, grant.key_id, gateway.clock())
-    return await native.passed_on(request, "gemini-native", passing, grant)
+    return await native.passed_on(request, "gemini" + OWN_API, passing, grant)
 
 
 def ours(url: str, key_id: str, now: float) -> str:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from accounts.prices import Usage
+from proxy.native.passing import again
 from routing.decide import Draw, Request, View, order
 from routing.snapshot import Snapshot
 from routing.values import Target
@@ -30,6 +31,7 @@ class Recorded:
     id: str
     request: Request
     usage: Usage | None
+    surface: str = "chat"
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ def replay(records: Iterable[Recorded], before: Snapshot, after: Snapshot, view:
 
 def first(record: Recorded, table: Snapshot, view: View) -> Target | None:
     """Return the target that would be tried first, None where the request would be refused."""
-    match = table.find(record.request.model, record.request.team)
+    match = again(table, record.surface, record.request.model, record.request.team)
     if match is None:
         return None
     ordered = order(match, record.request, view, _draw(record.id))

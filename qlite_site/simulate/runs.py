@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.ledger.ids import lowest
@@ -16,6 +17,7 @@ from accounts.prices import UNITS, Usage
 from proxy import features
 from proxy.features import BYTES_A_TOKEN
 from proxy.gateway import SHADOW
+from proxy.native.passing import OWN_API
 from qlite_site.models import Replay
 from qlite_site.simulate import tables
 from qlite_site.simulate.replay import Recorded, Tally, replay
@@ -32,7 +34,19 @@ NOTED_EACH = 0.25  # seconds between two looks at the row
 AT_ONCE = 2  # in all processes
 SILENT = timedelta(seconds=20)  # a run that says nothing for so long died with its process
 BILLS = ("batch", "background")  # what answers cost that were made later, of calls that have a record of their own
-FIELDS = ("id", "model_asked", "team", "stream", "tags", "prompt_bytes", "features", "session", "cached", *UNITS)
+FIELDS = (
+    "id",
+    "surface",
+    "model_asked",
+    "team",
+    "stream",
+    "tags",
+    "prompt_bytes",
+    "features",
+    "session",
+    "cached",
+    *UNITS,
+)
 
 
 def start(author: str, window: timedelta, size: int) -> Replay:
@@ -109,7 +123,8 @@ def pieces(run: Replay) -> Iterator[list[Recorded]]:
     """Yield the newest requests of the window, newest first, a few at a time. Ids are in the order of time."""
     asked = RequestRecord.objects.filter(at__gte=run.since, pk__gte=lowest(run.since.timestamp()))
     asked = asked.exclude(key_id="", key_label=SHADOW.label).exclude(surface__in=BILLS)  # nobody asked for these
-    rows = asked.exclude(model_asked="").order_by("-pk").values(*FIELDS)
+    nameless = Q(model_asked="") | Q(surface__endswith=OWN_API, model_asked__contains=" ")  # its method and path
+    rows = asked.exclude(nameless).order_by("-pk").values(*FIELDS)
     left, below = run.size, lowest(run.until.timestamp())
     while left > 0 and (found := list(rows.filter(pk__lt=below)[: min(PIECE, left)])):
         yield [_recorded(row) for row in found]
@@ -129,4 +144,4 @@ def _recorded(row: dict[str, Any]) -> Recorded:
     )
     # What the cache answered was paid when it was asked for first.
     usage = None if row["cached"] else Usage(**{unit: row[unit] for unit in UNITS})
-    return Recorded(row["id"], request, usage)
+    return Recorded(row["id"], request, usage, row["surface"])

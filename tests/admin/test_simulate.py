@@ -191,6 +191,16 @@ def test_a_replay_counts_no_cost_for_what_the_cache_answered() -> None:
     assert (tally["cost_before"], tally["unpriced_after"]) == (110_000, 1)
 
 
+def test_calls_of_a_provider_s_own_api_are_not_taken_for_refused() -> None:
+    provider("oa", kind="openai", by_name=True)
+    published()
+    recorded(1, surface="openai-native", model_asked="gpt-5")
+    recorded(2, surface="openai-native", model_asked="GET files")
+    recorded(3, surface="chat", model_asked="gpt-5")
+    tally = run_now().tally
+    assert (tally["seen"], tally["refused_before"], tally["refused_after"]) == (2, 1, 1)
+
+
 def test_a_replay_takes_the_newest_and_no_more_than_was_asked() -> None:
     published()
     ids = [recorded(number + 1) for number in range(100)]

@@ -1,5 +1,6 @@
 """Recorded requests under an old and a new table: who moves, who is refused, what it costs."""
 
+from dataclasses import replace as but
 from typing import Any
 
 from hypothesis import given
@@ -50,6 +51,26 @@ def test_who_would_be_refused_is_counted() -> None:
     tally = found([asked(), asked("other")], table(m=[(A, 1)]), table(other=[(A, 1)]))
     assert (tally.refused_before, tally.refused_after, tally.moved) == (1, 1, 2)
     assert dict(tally.moves) == {("a/m-up", NOWHERE): 1, (NOWHERE, "a/other-up"): 1}
+
+
+def test_a_call_of_a_provider_s_own_api_goes_where_it_would_without_a_route() -> None:
+    shut, other = Provider("a", "openai", "https://a.test"), Provider("g", "gemini", "https://g.test")
+    reachable = but(shut, by_name=True)
+    own = Recorded("id-1", Request("m"), Usage(input=10, output=2), "openai-native")
+    chat = Recorded("id-2", Request("m"), Usage(input=10, output=2))
+
+    def went(record: Recorded, before: Snapshot, after: Snapshot) -> tuple[int, int, dict[tuple[str, str], int]]:
+        tally = found([record], before, after)
+        return tally.refused_before, tally.refused_after, dict(tally.moves)
+
+    closed, opened = build(1, [], [shut]), build(1, [], [reachable])
+    assert went(own, opened, opened) == (0, 0, {})
+    assert went(own, opened, closed) == (0, 1, {("a/m", NOWHERE): 1})
+    assert went(chat, opened, opened) == (1, 1, {})
+    # A route of that name comes first, with those of its targets that speak that API.
+    routed = [Route("m", (Target("m", other, "m-up"), Target("m", B, "m-up", tier=1)))]
+    assert went(own, build(1, routed, [other, B]), opened) == (0, 0, {("b/m-up", "a/m"): 1})
+    assert went(own, build(1, [Route("m", (Target("m", other, "m-up"),))], [other]), opened)[0] == 1
 
 
 def test_a_changed_weight_moves_as_many_as_it_should_and_no_others() -> None:
