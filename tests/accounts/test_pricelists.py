@@ -1,6 +1,7 @@
 """Price lists of others: read exactly, compared, and never over what finance has set."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts import pricelists
-from accounts.pricelists import own
+from accounts.pricelists import additions, own
 from accounts.pricelists.compare import CHANGED, IGNORED, NEW, SAME, Version, compare
 from accounts.pricelists.offers import BEGINNING, List, NoAmount, NotAList, Offer, per_million, usable
 from accounts.pricelists.words import line
@@ -305,3 +306,14 @@ def test_finances_price_for_everything_else_hides_no_list() -> None:
 def test_the_shipped_list_can_be_written_as_it_is() -> None:
     text = (Path(pricelists.__file__).parent.parent / "prices.json").read_text()
     assert own.write(pricelists.read(text)) == text
+    assert own.write(additions.added(pricelists.read(text))) == text
+
+
+def test_speech_without_reported_tokens_gets_a_price_beside_that_of_its_tokens() -> None:
+    told = Offer("openai", "gpt-4o-mini-tts", BEGINNING, {"input": 600_000_000, "characters": 1}, note="Theirs.")
+    mute = replace(told, amounts={"input": 600_000_000})
+    known, given = (additions.added(List("x", "y", (each,))).offers for each in (told, mute))
+    assert told in known
+    (made,) = (each for each in given if each.model == "gpt-4o-mini-tts")
+    assert made.amounts == {"input": 600_000_000, "characters": 15_000_000_000}
+    assert made.note.startswith("Theirs. Without reported tokens")

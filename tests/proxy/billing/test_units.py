@@ -185,9 +185,11 @@ async def test_speech_is_priced_by_its_letters_or_by_the_call(
 def test_the_prices_that_ship_know_what_reading_aloud_costs() -> None:
     offers = pricelists.read((Path(pricelists.__file__).parents[1] / "prices.json").read_text()).offers
     book = Book([Price(n, "", each.kind, each.model, 0.0, each.amounts) for n, each in enumerate(offers)])
-    for model, cost in (("tts-1", 15_000), ("tts-1-1106", 15_000), ("tts-1-hd", 30_000)):
+    for model, cost in (("tts-1", 15_000), ("tts-1-1106", 15_000), ("tts-1-hd", 30_000), ("gpt-4o-mini-tts", 15_000)):
         charge = book.charge("p", "openai", model, Usage(requests=1, characters=1), at=1.0)
         assert (charge.status, charge.cost_nano) == ("priced", cost)
+    told = Usage(requests=1, input=10, audio_output=100)
+    assert book.charge("p", "openai", "gpt-4o-mini-tts", told, at=1.0).cost_nano == 10 * 600 + 100 * 12_000
 
 
 HELLO = {"model": "my-KIND/m-1", "messages": [{"role": "user", "content": "Hello"}]}
