@@ -196,7 +196,7 @@ class Adjustment(models.Model):
 class Totals(models.Model):
     """Sums over the records of a day that have all of DIMENSIONS in common.
 
-    What they cost is `cost_nano + adjusted_nano`; of `unpriced` those are `repriced` whose price came later.
+    What they cost is `cost_nano + adjusted_nano`; of `unpriced` those are `repriced` that got a cost later.
     """
 
     SUMS = (

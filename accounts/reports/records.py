@@ -18,7 +18,7 @@ from accounts.store.adjust import original
 
 PAGE = 50
 BATCH = 500
-PRICED_LATER = Adjustment.objects.filter(request=OuterRef("pk"), reprice=True)
+PRICED_LATER = Adjustment.objects.filter(Q(reprice=True) | Q(cost_nano_delta__gt=0), request=OuterRef("pk"))
 IN_ORDER = Prefetch("adjustments", queryset=Adjustment.objects.order_by("id"))
 Arms = list[QuerySet[RequestRecord]]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -92,8 +92,8 @@ def _adjusted(record: RequestRecord, author: str, reason: str, reference: str, w
     after = _wanted(before, *wish)
     if after == before:
         raise AdjustmentRefused("Nothing would change.")
-    _book(record, before, after)
-    return Adjustment.objects.create(
+    first = record.cost_status == "unpriced" and not any(map(gives_cost, record.adjustments.all()))
+    booked = Adjustment.objects.create(
         request=record,
         day=record.day,
         author=author,
@@ -104,6 +104,16 @@ def _adjusted(record: RequestRecord, author: str, reason: str, reference: str, w
         cost_centre=_if_new(after.cost_centre, before.cost_centre),
         owner=_if_new(after.owner, before.owner),
     )
+    with connection.cursor() as cursor:
+        totals.add_adjusted(cursor, moved(record, before, after))
+        if first and gives_cost(booked):
+            totals.add_repriced(cursor, dict.fromkeys(totals.keys_of(record), 1))
+    return booked
+
+
+def gives_cost(adjustment: Adjustment) -> bool:
+    """Say whether it gives its record a cost: the first that does ends the wait of one without a price."""
+    return adjustment.reprice or adjustment.cost_nano_delta > 0
 
 
 def moved(record: RequestRecord, before: Standing, after: Standing) -> dict[totals.Key, int]:
@@ -114,11 +124,6 @@ def moved(record: RequestRecord, before: Standing, after: Standing) -> dict[tota
         for each in totals.spread(key, record.tags):
             deltas[each] = deltas.get(each, 0) + amount
     return {key: amount for key, amount in deltas.items() if amount}
-
-
-def _book(record: RequestRecord, before: Standing, after: Standing) -> None:
-    with connection.cursor() as cursor:
-        totals.add_adjusted(cursor, moved(record, before, after))
 
 
 def _wanted(

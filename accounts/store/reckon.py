@@ -1,13 +1,15 @@
 """What records would cost with another price book, and the booking of the differences.
 
 A record is reckoned as a whole: each attempt that was priced, or had no price, gets the price that the book has for its
-start. An attempt that the book still knows no price for keeps what it was recorded with. What people corrected by hand
-stands beside it untouched.
+start. An attempt that the book still knows no price for keeps what it was recorded with, and so does one of which
+nobody said how much it used. What people corrected by hand stands beside it untouched; a record without a price that
+somebody has given its cost is done with.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.db.models import Prefetch
@@ -16,21 +18,18 @@ from accounts.ledger.entry import Attempt
 from accounts.ledger.pricing import Pricing
 from accounts.models import Adjustment, AttemptRecord, RequestRecord
 from accounts.prices import UNITS, Usage
+from accounts.rates import MILLION
 from accounts.store import totals
-from accounts.store.adjust import REPRICED, Standing, moved, original
+from accounts.store.adjust import REPRICED, Standing, gives_cost, moved, original
 from accounts.store.rows import LARGEST
 
 MONEY = ("priced", "unpriced")  # what an attempt's cost_status must be for its price to matter
-UNKNOWN = "; how much was used is not known, and stands here for nothing"
 IN_ORDER = Prefetch("adjustments", queryset=Adjustment.objects.order_by("id"))
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be booked for one record, in nano-USD. `settles`: it had no price until now.
-
-    `unknown`: nobody said how much an attempt of it used, so its part of the amount is nothing.
-    """
+    """What is to be booked for one record, in nano-USD. `settles`: it had no price until now."""
 
     record: RequestRecord
     before: Standing
@@ -38,12 +37,11 @@ class Change:
     number: int
     prices: tuple[int, ...]
     settles: bool
-    unknown: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Reckoned:
-    """The changes, and how many records wait for a price."""
+    """The changes, and how many records wait: for a price, or for somebody who knows how much was used."""
 
     changes: tuple[Change, ...]
     waiting: int
@@ -74,13 +72,16 @@ def book(changes: Iterable[Change], *, author: str, reason: str) -> None:
 
 
 def _changed(record: RequestRecord, price: Pricing) -> "Change | str":
-    """Return the change, "waiting" where a price is missing, "" where nothing changes."""
-    attempts = record.attempts.all()
-    charges = [_charge(attempt, price) for attempt in attempts]
+    """Return the change, "waiting" where a price or the usage is missing, "" where nothing changes."""
+    adjustments = record.adjustments.all()
+    first = next(filter(gives_cost, adjustments), None) if record.cost_status == "unpriced" else None
+    if first is not None and not first.reprice:
+        return ""
+    charges = [_charge(attempt, price) for attempt in record.attempts.all()]
     if any(cost is None for cost, _ in charges):
         return "waiting"
     before, reprices = original(record), list[Adjustment]()
-    for adjustment in record.adjustments.all():
+    for adjustment in adjustments:
         before = before.after(adjustment)
         reprices += [adjustment] if adjustment.reprice else []
     reckoned = record.cost_nano + sum(each.cost_nano_delta for each in reprices)
@@ -88,20 +89,27 @@ def _changed(record: RequestRecord, price: Pricing) -> "Change | str":
     settles = record.cost_status == "unpriced" and not reprices
     if not (delta or settles) or before.cost_nano + delta > LARGEST:
         return ""
-    prices = dict.fromkeys(id for _, id in charges if id is not None)
-    unknown = any(each.cost_status == "unpriced" and each.usage_source == "none" for each in attempts)
-    return Change(record, before, delta, len(reprices) + 1, tuple(prices), settles, unknown)
+    versions = dict.fromkeys(id for _, id in charges if id is not None)
+    return Change(record, before, delta, len(reprices) + 1, tuple(versions), settles)
 
 
 def _charge(row: AttemptRecord, price: Pricing) -> tuple[int | None, int | None]:
-    """Return cost and price version; None for both where there is no price, and none was there before."""
+    """Return cost and price version; None for both where there is no price or no usage, and there was none before."""
     if row.cost_status not in MONEY:
         return row.cost_nano, row.price_id
     usage = Usage(**{unit: getattr(row, unit) for unit in UNITS}, service_tier=row.service_tier)
     charge = price(_plain(row), usage)
-    if charge.status != "unpriced":
+    if charge.status != "unpriced" and (charge.cost_nano or not _unknown(row, price)):
         return charge.cost_nano, charge.price_id
     return (row.cost_nano, row.price_id) if row.cost_status == "priced" else (None, None)
+
+
+def _unknown(row: AttemptRecord, price: Pricing) -> bool:
+    """Say whether nobody said how much was used, of what costs something."""
+    if row.cost_status != "unpriced" or row.usage_source != "none":
+        return False
+    known: list[dict[str, Any]] = [{unit: MILLION} for unit in UNITS]
+    return any(price(_plain(row), Usage(**each)).cost_nano for each in known)
 
 
 def _plain(row: AttemptRecord) -> Attempt:
@@ -118,7 +126,7 @@ def _adjustment(change: Change, author: str, reason: str) -> Adjustment:
         request=record,
         day=record.day,
         author=author,
-        reason=f"{reason}{versions}{UNKNOWN if change.unknown else ''}",
+        reason=f"{reason}{versions}",
         external_ref=f"{REPRICED}{record.pk}:{change.number}",
         cost_nano_delta=change.delta,
         reprice=True,

@@ -12,7 +12,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Adjustment, DailyTotal, LedgerDay, RequestRecord, TagTotal
 from accounts.prices import TOKENS_IN, TOKENS_OUT
-from accounts.store.adjust import moved, original
+from accounts.store.adjust import gives_cost, moved, original
 from accounts.store.rows import REQUEST
 from accounts.store.totals import ADJUSTED, DIMENSIONS, SUMS, TABLES, TAGS, Key, Sums, keys_of, tally
 
@@ -137,7 +137,7 @@ def replayed(*, day: date | None = None) -> Iterator[tuple[Key, int, int]]:
             unpriced = each.request.cost_status == "unpriced"
         after = stands.after(each)
         yield from ((key, amount, 0) for key, amount in moved(each.request, stands, after).items())
-        if unpriced and each.reprice:
+        if unpriced and gives_cost(each):
             unpriced = False
             yield from ((key, 0, 1) for key in keys_of(each.request))
         stands = after

@@ -118,8 +118,9 @@ def _next(job: Repricing) -> QuerySet[RequestRecord, tuple[str, datetime]]:
 
 
 def _meant(job: Repricing, ids: list[str]) -> list[str]:
-    """Return those of the requests with an attempt that is meant."""
-    rows = AttemptRecord.objects.filter(request__in=ids, cost_status__in=MONEY)
+    """Return those of the requests with an attempt that is meant; what has no price need not be that attempt."""
+    money = AttemptRecord.objects.filter(request__in=ids, cost_status__in=MONEY)
+    rows = money
     if job.provider:
         rows = rows.filter(provider=job.provider)
     if job.model.endswith("*"):
@@ -127,7 +128,7 @@ def _meant(job: Repricing, ids: list[str]) -> list[str]:
     elif job.model:
         rows = rows.filter(model=job.model)
     if job.unpriced_only:
-        rows = rows.filter(cost_status="unpriced")
+        rows = rows.filter(request__in=money.filter(cost_status="unpriced").values("request"))
     return sorted(set(rows.order_by().values_list("request_id", flat=True)))
 
 

@@ -54,7 +54,7 @@ def add_adjusted(cursor: CursorWrapper, deltas: Mapping[Key, int]) -> None:
 
 
 def add_repriced(cursor: CursorWrapper, counts: Mapping[Key, int]) -> None:
-    """Note how many requests without a price have got one since, by dimensions."""
+    """Note how many requests without a price have got a cost since, by dimensions."""
     _upsert(cursor, ("repriced",), {key: [count] for key, count in counts.items()})
 
 

@@ -16,7 +16,6 @@ from accounts.reports.question import Question
 from accounts.store import reprice
 from accounts.store.adjust import adjust, standing
 from accounts.store.ledger import save_entries
-from accounts.store.reckon import UNKNOWN
 from accounts.store.reprice import RepricingRefused, Wish
 from accounts.store.verify import verify
 from tests.accounts.making import NOON, attempt, cached, entry, raw
@@ -95,11 +94,46 @@ def test_what_a_request_and_its_time_cost_is_reckoned_as_if_the_price_had_been_t
     assert sound(tmp_path)
 
 
-def test_it_says_where_nobody_knows_how_much_was_used(tmp_path: Path) -> None:
-    save(entry(unpriced(usage=None, usage_source="none")), entry(unpriced()))
+def test_a_call_of_unknown_usage_waits_for_somebody_who_knows_what_it_cost(tmp_path: Path) -> None:
+    row, known = save(entry(unpriced(usage=None, usage_source="none")), entry(unpriced()))
+    done = applied(Wish(WISH.since, WISH.until, unpriced_only=True))
+    assert (done.waiting, done.booked, done.booked_nano) == (1, 1, NEW)
+    question = Question(DAY.date(), DAY.date(), None)
+    assert figures.whole(question).unpriced == 1
+    adjust(row, author="fay", reason="as the bill of the provider says", cost_nano=5_000_000)
+    assert figures.whole(question).unpriced == 0
+    (arm,) = records.of(question, sure="unpriced")
+    assert not arm.exists()
+    assert applied().booked == 0
+    assert [standing(each).cost_nano for each in (row, known)] == [5_000_000, NEW]
+    assert sound(tmp_path)
+
+
+def test_a_call_of_unknown_usage_is_done_where_nothing_depends_on_it(tmp_path: Path) -> None:
+    each, none = (save(entry(unpriced(usage=None, usage_source="none")))[0] for _ in range(2))
+    adjust(none, author="fay", reason="known", cost_nano=1)
+    applied(book=Book([Price(7, "", "", "*", 0.0, {"input": 10**9, "requests": 10**12})]))
+    assert [standing(row).cost_nano for row in (each, none)] == [1_000_000, 1]
+    (free,) = save(entry(unpriced(usage=None, usage_source="none")))
+    assert applied(book=Book([Price(8, "", "", "*", 0.0, {"input": 0, "output": 0})])).waiting == 0
+    assert standing(free).cost_nano == 0
+    assert sound(tmp_path)
+
+
+def test_a_cost_that_somebody_gave_is_not_booked_once_more_with_the_price(tmp_path: Path) -> None:
+    (row,) = save(entry(unpriced()))
+    adjust(row, author="fay", reason="as the bill of the provider says", cost_nano=NEW)
+    assert applied().booked == applied(Wish(WISH.since, WISH.until, unpriced_only=True)).booked == 0
+    assert standing(row).cost_nano == NEW
+    assert sound(tmp_path)
+
+
+def test_a_refund_gives_no_cost_to_what_has_no_price(tmp_path: Path) -> None:
+    (row,) = save(entry(attempt(status="interrupted"), unpriced(number=2)))
+    adjust(row, author="fay", reason="refund", delta=-1)
+    assert figures.whole(Question(DAY.date(), DAY.date(), None)).unpriced == 1
     applied()
-    booked = {each.cost_nano_delta: each.reason for each in Adjustment.objects.all()}
-    assert booked == {NEW: "new contract (price 7)", 0: f"new contract (price 7){UNKNOWN}"}
+    assert standing(row).cost_nano == 2 * NEW - 1
     assert sound(tmp_path)
 
 

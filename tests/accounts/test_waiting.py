@@ -92,3 +92,17 @@ def test_a_booking_that_was_asked_for_is_shown() -> None:
     assert waiting()[0].job == job
     reprice.cancel(job.pk)
     assert waiting()[0].job is None
+
+
+def test_an_attempt_without_a_price_is_found_behind_the_one_that_answered(tmp_path: Path) -> None:
+    first = attempt(provider="lab", kind="k", model="new", status="interrupted", cost_status="unpriced", cost_nano=0)
+    first.price_id = None
+    save_entries(raw(entry(first, attempt(number=2))))
+    (each,) = waiting()
+    assert (each.provider, each.model) == ("openai", "gpt-4o")
+    priced()
+    Price.objects.create(model="gpt-4o", provider="openai", effective_from=DAY, input=0, output=0)
+    settle("--apply")
+    assert waiting() == []
+    assert Adjustment.objects.get().cost_nano_delta == 1_400_000 - 4_500_000
+    assert verify(tmp_path) == []
