@@ -20,6 +20,7 @@ from proxy.passage import Passage
 from proxy.providers import ADAPTERS
 from proxy.providers.anthropic import capabilities
 from proxy.providers.base import Adapter, Json, Outgoing
+from proxy.providers.breaks import instead
 from proxy.providers.extensions import FOREIGN, STRICT, left_out
 from proxy.providers.gemini import address, embeddings
 from proxy.providers.gemini.draft import begin
@@ -49,6 +50,8 @@ OLDER_LENGTH, LENGTH = frozenset({"openai-compatible"}), "max_completion_tokens"
 KNOW_DEVELOPERS, DEVELOPER = frozenset({"openai", "azure-openai"}), "developer"
 _CHAT = OpenAIChat()
 Headers = tuple[tuple[str, str], ...]
+# What a body has that is an answer, whatever it says beside it. OpenAI's failed responses have an error and `output`.
+ANSWERS = frozenset({"choices", "content", "candidates", "output", "data", "embeddings", "embedding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +333,8 @@ def _object(raw: bytes, target: Target) -> Json:
 def _no_answer(target: Target) -> UpstreamError:
     return UpstreamError(
         f"{target.provider.name} answered with something that is not an answer.",
+    if body.get("error") and ANSWERS.isdisjoint(body):  # OpenRouter and many proxies say so under a good status
+        raise instead(_adapter(target).fault(body))
         code="upstream_invalid_response",
         billable=True,
     )

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from accounts.prices import Usage
 from proxy.chat import Chat
-from proxy.errors import UpstreamError
+from proxy.errors import StreamCut, UpstreamError
 from routing.values import Target
 
 Json = dict[str, Any]
@@ -82,4 +82,8 @@ class Adapter(Protocol):
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamError:
         """Return what a provider's error answer means for us and for the caller."""
+        ...
+
+    def fault(self, body: Json) -> StreamCut:
+        """Return what an error means that stands in a body of this dialect, whatever the status."""
         ...

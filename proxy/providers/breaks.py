@@ -1,5 +1,7 @@
 """Errors that providers who speak OpenAI's dialect report inside a stream, in the forms that have been seen.
 
+Some report them in an answer whose status is good, too: there they mean the same.
+
 OpenAI, Ollama, LocalAI: `error` is an object. Text Generation Inference: a string. Groq: an event of that name.
 OpenRouter: beside choices that finish with "error". Older vLLM: the whole event is the error, and says so in `object`.
 Azure's content filters have an `error` of their own deeper inside, which breaks nothing.
@@ -8,9 +10,9 @@ Azure's content filters have an `error` of their own deeper inside, which breaks
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.errors import StreamCut
+from proxy.errors import StreamCut, UpstreamError, UpstreamRefused
 
-UNSAID = "The provider reported an error in mid-stream."
+UNSAID = "The provider reported an error and gave no reason."
 NOT_ACCEPTED = "The provider did not accept the gateway's credential."
 # Statuses told as a code, by OpenRouter for one, and what they would have meant as an answer's own status.
 MEANT: dict[int, tuple[int, str]] = {
@@ -44,6 +46,8 @@ def cut(error: Any) -> StreamCut:
     detail = error if isinstance(error, dict) else {"message": error}
     message, code = detail.get("message"), detail.get("code")
     said = message if isinstance(message, str) and message else UNSAID
+    if isinstance(code, str) and code.isdecimal() and len(code) == len("429"):
+        code = int(code)
     if type(code) is int and code in MEANT:
         status, ours = MEANT[code]
         said = NOT_ACCEPTED if ours == "upstream_auth_error" else said
@@ -53,6 +57,22 @@ def cut(error: Any) -> StreamCut:
     wait = 1 if status in {429, 503} else None
     param = _word(detail.get("param"))
     return StreamCut(said, status=status, code=code, param=param, type=kind, retry_after=wait)
+
+
+def instead(found: StreamCut) -> UpstreamError:
+    """Return the error that stood where an answer should, under a good status."""
+    kind = UpstreamRefused if 400 <= found.status < 429 and found.status != 404 else UpstreamError
+    error = kind(
+        found.message,
+        status=found.status,
+        param=found.param,
+        retry_after=found.retry_after,
+        type=found._type,
+        upstream_status=found.upstream_status,
+    )
+    if found.code != StreamCut.code:  # an answer was not cut, whatever else it lacks
+        error.code = found.code
+    return error
 
 
 def _word(value: Any) -> str | None:

@@ -9,8 +9,8 @@ from typing import Any, TypeGuard
 from accounts.prices import Usage, tier_said
 from proxy.body import Json, with_value
 from proxy.chat import Chat
-from proxy.errors import UpstreamError
-from proxy.providers import refusals
+from proxy.errors import StreamCut, UpstreamError
+from proxy.providers import breaks, refusals
 from proxy.providers.base import Outgoing
 from proxy.providers.extensions import STRICT, left_out
 from routing.values import Provider, Target
@@ -60,6 +60,9 @@ class OpenAI:
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamError:
         return refusals.answered(status, headers, body, target)
+
+    def fault(self, body: Json) -> StreamCut:
+        return breaks.cut(body.get("error"))
 
 
 def _outgoing(raw: bytes, target: Target, operation: str, ignored: tuple[str, ...] = ()) -> Outgoing:

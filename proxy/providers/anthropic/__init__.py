@@ -13,7 +13,7 @@ import orjson
 from accounts.prices import Usage
 from proxy.body import Json, with_value
 from proxy.chat import Chat
-from proxy.errors import BadRequest, UpstreamError
+from proxy.errors import BadRequest, StreamCut, UpstreamError
 from proxy.providers.anthropic import draft, errors, reply, request, usage
 from proxy.providers.anthropic.stream import Translator
 from proxy.providers.base import Outgoing
@@ -62,6 +62,9 @@ class Anthropic:
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamError:
         return errors.answered(status, headers, body, target)
+
+    def fault(self, body: Json) -> StreamCut:
+        return errors.in_stream(body)
 
 
 def _outgoing(raw: bytes, target: Target, operation: str, ignored: tuple[str, ...] = ()) -> Outgoing:

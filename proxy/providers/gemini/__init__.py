@@ -14,10 +14,10 @@ import orjson
 from accounts.prices import Usage
 from proxy.body import Json, with_value
 from proxy.chat import Chat
-from proxy.errors import BadRequest, UpstreamError
+from proxy.errors import BadRequest, StreamCut, UpstreamError
 from proxy.providers.base import Outgoing
 from proxy.providers.gemini import address, draft, grounding, request
-from proxy.providers.gemini.errors import translate
+from proxy.providers.gemini.errors import detail_of, in_stream, translate
 from proxy.providers.gemini.reply import completion
 from proxy.providers.gemini.stream import GeminiStream
 from routing.values import Target
@@ -63,6 +63,9 @@ class Gemini:
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamError:
         return translate(status, headers, body, target)
+
+    def fault(self, body: Json) -> StreamCut:
+        return in_stream(detail_of(body))
 
     def _shape(self, body: Mapping[str, Any], chat: Chat) -> Json:
         """Return what an answer and all chunks of a stream have in common."""

@@ -47,7 +47,7 @@ def in_stream(detail: Json) -> StreamCut:
     status = code if type(code) is int else 500
     blame = _blame(status, detail)
     status, name = _IN_STREAM.get(blame, (400, None) if blame in (400, 413, 422) else (502, "upstream_error"))
-    said = _message(detail) or "The provider reported an error in mid-stream."
+    said = _message(detail) or "The provider reported an error and gave no reason."
     cut = StreamCut(
         "The provider did not accept the gateway's credential." if name == "upstream_auth_error" else said,
         status=status,

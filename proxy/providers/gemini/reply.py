@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from proxy.body import Json
-from proxy.errors import UpstreamError, UpstreamRefused
+from proxy.errors import UpstreamError
+from proxy.providers import breaks
 from proxy.providers.gemini import names, said
 from proxy.providers.gemini.errors import detail_of, in_stream
 from proxy.providers.gemini.grounding import citations
@@ -18,7 +19,7 @@ def completion(body: Json, shape: Json, new_id: Callable[[], str], asked: Json) 
     `shape` has its id, created and model.
     """
     if detail := detail_of(body):
-        raise _reported(detail)
+        raise breaks.instead(in_stream(detail))
     candidates = said.objects(body.get("candidates"))
     own_names, legacy = names.changed(asked), is_legacy(asked)
     heard = [said.read(each, new_id, own_names) for each in candidates]
@@ -50,13 +51,6 @@ def index_of(candidate: Mapping[str, Any], place: int) -> int:
     """Return a candidate's number, its place in the list where it has none."""
     index = candidate.get("index")
     return index if type(index) is int and index >= 0 else place
-
-
-def _reported(detail: Json) -> UpstreamError:
-    """Return the error in an answer whose status was good."""
-    cut = in_stream(detail)
-    kind = UpstreamRefused if cut.status == 400 else UpstreamError
-    return kind(cut.message, status=cut.status, code=cut.code, upstream_status=cut.upstream_status)
 
 
 def invalid(sentence: str) -> UpstreamError:
