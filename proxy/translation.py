@@ -1,6 +1,6 @@
 """A stream between two dialects: the provider's events become OpenAI's chunks, and those the caller's events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import orjson
 
@@ -18,11 +18,17 @@ from proxy.stream import ProviderStream, Source
 class Chunks:
     """The translator for providers who speak OpenAI's chat: an event is a chunk already.
 
-    `so_far` is the usage where that is known beforehand.
+    `so_far` is the usage where that is known beforehand, `names` the caller's of functions that were renamed.
     """
 
-    def __init__(self, usage_of: Callable[[Json], Usage | None], so_far: Usage | None = None) -> None:
-        self._usage_of = usage_of
+    def __init__(
+        self,
+        usage_of: Callable[[Json], Usage | None],
+        so_far: Usage | None = None,
+        *,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._usage_of, self._names = usage_of, names or {}
         self._finished = self._summed_up = False
         self._numbers = Numbers()
         self.so_far = so_far
@@ -53,7 +59,7 @@ class Chunks:
             self._summed_up = self._summed_up or used is not None  # nothing but usage: its last word
             return []
         self._finished = self._finished or any(isinstance(c, dict) and c.get("finish_reason") for c in choices)
-        return [in_form(chunk, self._numbers)]
+        return [in_form(chunk, self._numbers, self._names)]
 
     def finish(self) -> list[Json]:
         if not (self.ended or self._finished):

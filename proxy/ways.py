@@ -17,7 +17,7 @@ from proxy.dialects.gemini import embedding
 from proxy.dialects.openai_chat import OpenAIChat, usage_object
 from proxy.errors import BadRequest, UpstreamError
 from proxy.passage import Passage
-from proxy.providers import ADAPTERS
+from proxy.providers import ADAPTERS, functions
 from proxy.providers.anthropic import capabilities
 from proxy.providers.base import Adapter, Json, Outgoing
 from proxy.providers.breaks import instead
@@ -25,6 +25,7 @@ from proxy.providers.extensions import FOREIGN, STRICT, left_out
 from proxy.providers.gemini import address, embeddings
 from proxy.providers.gemini.draft import begin
 from proxy.providers.likenesses import completion as in_form
+from proxy.providers.names import OPENAI, callers_names
 from proxy.relay import Relay
 from proxy.signatures import BLOCKS, EXTRA, Noter
 from proxy.stream import ProviderStream, Source
@@ -49,9 +50,9 @@ TAKES = {
 OLDER_LENGTH, LENGTH = frozenset({"openai-compatible"}), "max_completion_tokens"
 KNOW_DEVELOPERS, DEVELOPER = frozenset({"openai", "azure-openai"}), "developer"
 _CHAT = OpenAIChat()
-Headers = tuple[tuple[str, str], ...]
 # What a body has that is an answer, whatever it says beside it. OpenAI's failed responses have an error and `output`.
 ANSWERS = frozenset({"choices", "content", "candidates", "output", "data", "embeddings", "embedding"})
+Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +140,17 @@ class Translated:
     def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
         adapter = _adapter(target)
         dialect = call.dialect or _CHAT
-        translator = adapter.stream(call.chat) or Chunks(adapter.usage)
+        translator = adapter.stream(call.chat) or Chunks(adapter.usage, names=callers_names(call.chat.body, OPENAI))
         model = call.asked.model if call.match.route.answer_as_asked else ""
         note = _noter(call, adapter)
         return Translation(source, translator, dialect.encoder(call.asked), model=model, note=note, deadline=deadline)
 
     def read(self, call: Call, target: Target, raw: bytes) -> Read:
         adapter = _adapter(target)
-        body = in_form(_completion(raw, target)) if adapter.dialect == "openai" else _object(raw, target)
+        if adapter.dialect == "openai":
+            body = in_form(_completion(raw, target), callers_names(call.chat.body, OPENAI))
+        else:
+            body = _object(raw, target)
         try:
             completion = adapter.reply(body, call.chat)
         except UpstreamError as error:
@@ -299,6 +303,8 @@ def _likened(chat: Chat, target: Target) -> Chat:
     if target.provider.kind in OLDER_LENGTH and LENGTH in body:
         renamed = {"max_tokens" if name == LENGTH else name: value for name, value in body.items()}
         raw = orjson.dumps(body := renamed)
+    if (taken := functions.taken(body)) is not body:
+        raw = orjson.dumps(body := taken)
     return chat if raw is chat.raw else Chat(raw, body, chat.model, chat.stream, chat.wants_usage)
 
 
@@ -327,14 +333,14 @@ def _object(raw: bytes, target: Target) -> Json:
         body = None
     if not isinstance(body, dict):
         raise _no_answer(target)
+    if body.get("error") and ANSWERS.isdisjoint(body):  # OpenRouter and many proxies say so under a good status
+        raise instead(_adapter(target).fault(body))
     return body
 
 
 def _no_answer(target: Target) -> UpstreamError:
     return UpstreamError(
         f"{target.provider.name} answered with something that is not an answer.",
-    if body.get("error") and ANSWERS.isdisjoint(body):  # OpenRouter and many proxies say so under a good status
-        raise instead(_adapter(target).fault(body))
         code="upstream_invalid_response",
         billable=True,
     )

@@ -1,9 +1,11 @@
 """Answers of servers that merely resemble OpenAI, put into its form before they are translated into another.
 
 Mistral's thinking models answer in a list of parts. Some servers number no calls in a stream, or give arguments as an
-object. What passes to a caller of OpenAI's own chat stays as it is.
+object. Functions get the names again that the caller gave them. What passes to a caller of OpenAI's own chat stays as
+it is.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -27,8 +29,8 @@ class Numbers:
         return call | {"index": index}
 
 
-def chunk(given: Json, numbers: Numbers) -> Json:
-    """Return a chunk of a stream in OpenAI's form, the same one where it is."""
+def chunk(given: Json, numbers: Numbers, names: Mapping[str, str]) -> Json:
+    """Return a chunk of a stream in OpenAI's form. `names` are the caller's, by those that the server was told."""
     for choice in given["choices"]:
         delta = choice.get("delta") if isinstance(choice, dict) else None
         if not isinstance(delta, dict):
@@ -37,15 +39,15 @@ def chunk(given: Json, numbers: Numbers) -> Json:
             choice["delta"] = delta = _spoken(delta)
         if calls := delta.get("tool_calls"):
             at = choice.get("index")
-            listed = _calls(calls)
+            listed = _calls(calls, names)
             choice["delta"] = delta | {
                 "tool_calls": [numbers.number(each, at if type(at) is int else 0) for each in listed]
             }
     return given
 
 
-def completion(given: Json) -> Json:
-    """Return a whole answer in OpenAI's form, the same one where it is."""
+def completion(given: Json, names: Mapping[str, str]) -> Json:
+    """Return a whole answer in OpenAI's form. `names` are the caller's, by those that the server was told."""
     for choice in given["choices"]:
         message = choice.get("message") if isinstance(choice, dict) else None
         if not isinstance(message, dict):
@@ -53,7 +55,7 @@ def completion(given: Json) -> Json:
         if isinstance(message.get("content"), list):
             choice["message"] = message = _spoken(message)
         if calls := message.get("tool_calls"):
-            choice["message"] = message | {"tool_calls": _calls(calls)}
+            choice["message"] = message | {"tool_calls": _calls(calls, names)}
     return given
 
 
@@ -77,10 +79,18 @@ def _text(part: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _calls(given: Any) -> list[Json]:
-    """Return calls whose arguments are text."""
+def _calls(given: Any, names: Mapping[str, str]) -> list[Json]:
+    """Return calls whose arguments are text, of functions as the caller named them."""
     calls = [each for each in given if isinstance(each, dict)] if isinstance(given, list) else []
-    return [_with_text(each) if type(_dict(each.get("function")).get("arguments")) is dict else each for each in calls]
+    calls = [_with_text(each) if type(_dict(each.get("function")).get("arguments")) is dict else each for each in calls]
+    return [_with_own_name(each, names) for each in calls] if names else calls
+
+
+def _with_own_name(call: Json, names: Mapping[str, str]) -> Json:
+    function = _dict(call.get("function"))
+    name = function.get("name")
+    own = names.get(name) if isinstance(name, str) else None
+    return call if own is None else call | {"function": function | {"name": own}}
 
 
 def _with_text(call: Json) -> Json:

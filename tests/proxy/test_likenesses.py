@@ -193,3 +193,16 @@ async def test_files_by_their_address_go_to_who_fetches_them(tmp_path: Path) -> 
         assert compatible.json["messages"][0]["content"][0]["file"]["file_data"] == source["url"]
         told = {"fileUri": source["url"], "mimeType": "application/pdf"}
         assert gemini.json["contents"][0]["parts"] == [{"fileData": told}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("surface", ASKS)
+async def test_a_call_in_the_form_of_before_there_were_several_is_a_call(
+    surface: str, stream: bool, tmp_path: Path
+) -> None:
+    begun, rest = {"name": "f", "arguments": '{"a'}, {"arguments": '":1}'}
+    answer = plain({"content": None, "function_call": {"name": "f", "arguments": '{"a":1}'}}, "function_call")
+    if stream:
+        answer = streamed({"function_call": begun}, {"function_call": rest}, {}, reason="function_call")
+    got = await asked(tmp_path, surface, answer, stream=stream)
+    assert called(surface, got) == [("f", {"a": 1})]

@@ -6,7 +6,7 @@ from proxy.dialects.base import Asked
 from proxy.dialects.openai_chat import reported_usage
 from proxy.dialects.responses import items
 from proxy.dialects.responses.items import COMPLETED, INCOMPLETE, REASONS
-from proxy.dialects.responses.state import OURS, State, objects
+from proxy.dialects.responses.state import OURS, State, calls_in, objects
 from proxy.dialects.responses.tools import Toolbox
 
 Json = dict[str, Any]
@@ -32,7 +32,7 @@ def reply(completion: Json, asked: Asked) -> Json:
 def _output(choice: Json, tools: Toolbox, base: str, status: str) -> list[Json]:
     """Return the items of one choice: what was thought, said and called. Only the last can have been cut off."""
     message = choice["message"] if isinstance(choice.get("message"), dict) else {}
-    calls = [call for call in objects(message.get("tool_calls")) if isinstance(call.get("function"), dict)]
+    calls = [call for call in calls_in(message) if isinstance(call.get("function"), dict)]
     ids = [call_id(call, base, place) for place, call in enumerate(calls)]
     state = State()
     state.take(message)

@@ -68,3 +68,9 @@ class State:
 def objects(value: Any) -> list[Json]:
     """Return the objects in a list; providers and callers send anything."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def calls_in(said: Json) -> list[Json]:
+    """Return the calls in a message or delta, also one that is told as they were before there could be several."""
+    alone = said.get("function_call")
+    return objects(said.get("tool_calls")) or ([{"index": 0, "function": alone}] if isinstance(alone, dict) else [])

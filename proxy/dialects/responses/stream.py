@@ -14,7 +14,7 @@ from proxy.dialects.responses import items
 from proxy.dialects.responses.items import COMPLETED, IN_PROGRESS, INCOMPLETE, REASONS
 from proxy.dialects.responses.parts import Call, Emit, Reasoning, Speech
 from proxy.dialects.responses.reply import call_id
-from proxy.dialects.responses.state import OURS, State, objects
+from proxy.dialects.responses.state import OURS, State, calls_in, objects
 from proxy.dialects.responses.tools import Toolbox
 from proxy.errors import GatewayError
 
@@ -112,7 +112,7 @@ class Encoder(StreamEncoder):
             self._speaking().cite(self.emit, cited)
         for made in objects(delta.get("images")):
             self._showing(made)
-        for part in objects(delta.get("tool_calls")):
+        for part in calls_in(delta):
             self._calling(part)
         if isinstance(reason := choice.get("finish_reason"), str):
             self._finish = reason

@@ -9,8 +9,8 @@ import orjson
 from proxy.body import Json
 from proxy.providers.anthropic import parts, shape
 from proxy.providers.anthropic.draft import Draft
-from proxy.providers.anthropic.names import wire_name
 from proxy.providers.draft import CALL, CALLED
+from proxy.providers.names import wire_name
 
 # The API wants a user to speak first, and never takes an empty turn. OpenAI takes both.
 SILENCE = "."

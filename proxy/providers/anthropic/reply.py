@@ -8,8 +8,8 @@ from proxy.body import Json
 from proxy.errors import UpstreamError
 from proxy.providers.anthropic import usage
 from proxy.providers.anthropic.finish import openai_reason
-from proxy.providers.anthropic.names import callers_names
 from proxy.providers.legacy import is_legacy
+from proxy.providers.names import callers_names
 
 TIERS = {"standard": "default", "priority": "priority"}
 

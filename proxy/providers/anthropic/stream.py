@@ -11,9 +11,9 @@ from proxy.errors import StreamCut, UpstreamError
 from proxy.providers.anthropic import reply
 from proxy.providers.anthropic.errors import in_stream
 from proxy.providers.anthropic.finish import openai_reason
-from proxy.providers.anthropic.names import callers_names
 from proxy.providers.anthropic.usage import Tally
 from proxy.providers.legacy import is_legacy
+from proxy.providers.names import callers_names
 
 
 class Translator:

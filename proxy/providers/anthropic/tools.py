@@ -6,9 +6,9 @@ from proxy.body import Json
 from proxy.errors import BadRequest
 from proxy.providers.anthropic import parts, schema, shape
 from proxy.providers.anthropic.draft import Draft
-from proxy.providers.anthropic.names import wire_name
 from proxy.providers.draft import FUNCTION, TOOL
 from proxy.providers.legacy import choice_of, is_legacy
+from proxy.providers.names import wire_name
 
 _UNIONS = ("anyOf", "oneOf", "allOf")
 _MODES = {"auto": "auto", "none": "none", "required": "any"}

@@ -9,7 +9,7 @@ from proxy import chat as chats
 from proxy.body import DEPTH_LIMIT
 from proxy.errors import BadRequest, UpstreamError
 from proxy.providers.anthropic import VERSION, Anthropic, capabilities
-from proxy.providers.anthropic.names import wire_name
+from proxy.providers.names import wire_name
 from routing.values import Provider, Target
 
 ANTHROPIC = Anthropic(clock=lambda: 1.0, random_id=lambda: "chatcmpl-made")
