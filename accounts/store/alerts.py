@@ -1,7 +1,7 @@
 """Budget alerts as rows: noticed once for each window and threshold, whoever notices, and sent until they arrive."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from django.contrib.auth.models import User
 from django.db import connection
@@ -10,19 +10,28 @@ from django.utils import timezone
 
 from accounts.alerts import PAUSES, Letter, pause
 from accounts.models import Budget, BudgetAlert, Membership
+from accounts.store.rows import day_of
 from accounts.store.standing import Standing, rows, standings
 
 AT_ONCE = 20
+LATE_SECONDS = 7200.0  # after midnight, in which calls of the day before may end
 # A plain statement: it is asked each second, in the interpreter that the calls need.
 DUE = f"SELECT 1 FROM {BudgetAlert._meta.db_table} WHERE state = 'waiting' AND due_at <= %s LIMIT 1"  # noqa: S608
 
 
 def notice(at: float | None = None) -> int:
-    """Write a row for each threshold that a budget has reached in its window. Returns how many are new."""
-    watched = rows().filter(active=True).exclude(thresholds=[])
-    found = [alert for standing in standings(watched, at) for alert in _reached(standing)]
-    known = set(_known(found))
-    new = [alert for alert in found if (alert.budget_id, alert.first, alert.percent) not in known]
+    """Write a row for each threshold that a budget has reached in its window. Returns how many are new.
+
+    A while after midnight also in the window gone by, to which calls that end only then are still booked.
+    """
+    now = timezone.now().timestamp() if at is None else at
+    watched, moments = rows().filter(active=True).exclude(thresholds=[]), [now]
+    if day_of(now - LATE_SECONDS) != day_of(now):
+        moments.append(now - LATE_SECONDS)
+    reached = (each for moment in moments for standing in standings(watched, moment) for each in _reached(standing))
+    found = {(alert.budget_id, alert.first, alert.percent): alert for alert in reached}
+    known = set(_known(list(found.values())))
+    new = [alert for key, alert in found.items() if key not in known]
     BudgetAlert.objects.bulk_create(new, ignore_conflicts=True)
     return len(new)
 
@@ -88,7 +97,8 @@ def _known(found: list[BudgetAlert]) -> Iterator[tuple[int, object, int]]:
 
 def _letter(alert: BudgetAlert, channels: tuple[str, ...], extra: tuple[str, ...]) -> Letter:
     budget = alert.budget
-    resets_at = standings([budget])[0].resets_at
+    noon = datetime.combine(alert.first, time(12), timezone.get_default_timezone())
+    resets_at = standings([budget], noon.timestamp())[0].resets_at  # of its own window, whenever it is sent
     to = tuple(sorted({*extra, *_leads(budget)}))
     able = [each for each in channels if each != "mail" or to]
     return Letter(

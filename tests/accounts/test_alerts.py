@@ -3,7 +3,8 @@
 import hashlib
 import hmac
 import json
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -43,6 +44,18 @@ def test_a_threshold_is_noticed_once_in_each_window() -> None:
     assert reached() == [50, 80, 100]
     next_month = (timezone.now() + timedelta(days=32)).timestamp()
     assert alerts.notice(next_month) == 0
+
+
+@pytest.mark.django_db
+def test_what_ends_after_midnight_is_noticed_and_told_of_its_own_day(settings: Any) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    for window in ("day", "month", "total"):
+        budget(window=window, thresholds=[80])
+    DailyTotal.objects.create(day=date(2026, 10, 31), team="red", cost_nano=80 * USD)
+    midnight = datetime(2026, 10, 31, 23, tzinfo=UTC).timestamp()
+    assert [alerts.notice(midnight + 7201), alerts.notice(midnight + 60), alerts.notice(midnight + 61)] == [1, 2, 0]
+    told = {letter.window: letter.resets_at for letter in alerts.claim(("webhook",))}
+    assert told == {"a day": "2026-11-01T00:00:00+01:00", "a month": "2026-11-01T00:00:00+01:00", "in total": ""}
 
 
 @pytest.mark.django_db
