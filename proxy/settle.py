@@ -197,7 +197,7 @@ async def _close_later(gateway: Gateway, call: Call) -> None:
 
 def _closed(gateway: Gateway, call: Call) -> None:
     if call.reservation is not None:
-        gateway.purse.settle(call.reservation, call.entry.cost_nano)
+        gateway.purse.settle(call.reservation, call.entry.cost_nano + sum(call.entry.holds.values()))
     gateway.counters.settled(call.entry)
     gateway.requests.write(call.entry)
 

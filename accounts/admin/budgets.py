@@ -122,7 +122,7 @@ class BudgetAdmin(ModelAdmin):
     def used(self, budget: Budget) -> SafeString:
         return bar(_standing(budget))
 
-    @admin.display(description="Held for calls under way")
+    @admin.display(description="Held for calls and batches under way")
     def held(self, budget: Budget) -> str:
         return f"${short_usd(_standing(budget).held_nano)}"
 

@@ -86,6 +86,7 @@ class Entry:
     reserved_nano: int = 0  # on its budgets, while it was open
     leases: list[str] = field(default_factory=list)  # of budgets, that its cost counts against
     once: str = ""  # names what it bills, where several may see that: the ledger keeps the first
+    holds: dict[str, int] = field(default_factory=dict)  # what stays reserved for batches, by their key; 0 frees it
 
 
 def totals(entry: Entry) -> None:

@@ -379,6 +379,17 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='BudgetHold',
+            fields=[
+                ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
+                ('team', models.CharField(max_length=64)),
+                ('key_id', models.CharField(max_length=8)),
+                ('route', models.CharField(max_length=200)),
+                ('amount_nano', models.BigIntegerField()),
+                ('until', models.BigIntegerField(help_text='Epoch seconds.')),
+            ],
+        ),
+        migrations.CreateModel(
             name='BudgetLease',
             fields=[
                 ('id', models.CharField(max_length=36, primary_key=True, serialize=False)),

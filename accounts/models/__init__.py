@@ -1,6 +1,6 @@
 """The rows of the accounts room: who may call, at what price, and what was spent."""
 
-from accounts.models.budgets import Budget, BudgetAlert, BudgetLease
+from accounts.models.budgets import Budget, BudgetAlert, BudgetHold, BudgetLease
 from accounts.models.keys import ApiKey, KeyRequest
 from accounts.models.ledger import (
     Adjustment,
@@ -23,6 +23,7 @@ __all__ = [
     "BilledOnce",
     "Budget",
     "BudgetAlert",
+    "BudgetHold",
     "BudgetLease",
     "DailyTotal",
     "KeyRequest",

@@ -107,6 +107,23 @@ class BudgetLease(models.Model):
         return f"{self.holder} on budget {self.budget_id}"
 
 
+class BudgetHold(models.Model):
+    """What stays reserved for a batch while it runs: on every budget that covers its team, key and route.
+
+    `key` is a digest of provider and batch. It goes when somebody sees that the batch is over, or after `until`.
+    """
+
+    key = models.CharField(max_length=64, primary_key=True)
+    team = models.CharField(max_length=64)
+    key_id = models.CharField(max_length=8)
+    route = models.CharField(max_length=200)
+    amount_nano = models.BigIntegerField()
+    until = models.BigIntegerField(help_text="Epoch seconds.")
+
+    def __str__(self) -> str:
+        return f"{self.amount_nano} nano-USD for a batch of team {self.team}"
+
+
 class BudgetAlert(models.Model):
     """A threshold that was reached in a window: one row, whoever notices, told by mail and webhook."""
 

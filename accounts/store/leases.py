@@ -20,7 +20,7 @@ from accounts.budgets.purse import Account, Ask, Purse, Slice, share
 from accounts.ledger.journal import Journal, host
 from accounts.ledger.scan import names
 from accounts.models import Budget, BudgetLease
-from accounts.store import spend
+from accounts.store import holds, spend
 
 log = logging.getLogger("qlite.budgets")
 
@@ -52,7 +52,7 @@ def drained(cursor: CursorWrapper, bodies: Iterable[dict[str, Any]]) -> None:
     moved: dict[str, int] = {}
     for body in bodies:
         for lease in body.get("leases") or ():
-            moved[lease] = moved.get(lease, 0) + body["cost_nano"]
+            moved[lease] = moved.get(lease, 0) + body["cost_nano"] + holds.of(body)
     if moved:
         cursor.executemany(DRAINED, [(moved[lease], lease) for lease in sorted(moved) if moved[lease]])
 
@@ -196,9 +196,10 @@ def _left(cursor: CursorWrapper, account: Account, base: int) -> tuple[int, int]
     others, idle = map(int, cursor.fetchone())
     cursor.execute(OURS, [base, base, account.lease])
     ours = cursor.fetchone()
-    # The leases first: a row that is drained in between then counts twice for a moment, and never not at all.
+    # In the order in which money moves on: what does so in between counts twice for a moment, and never not at all.
+    held = holds.out(cursor, limit)
     spent = spend.spent(cursor, limit, account.window)
-    return int(budget[0]) - spent - others - (int(ours[0]) if ours else base), idle
+    return int(budget[0]) - spent - held - others - (int(ours[0]) if ours else base), idle
 
 
 def _told(purse: Purse, asks: list[Ask], grants: list[Slice]) -> None:

@@ -18,7 +18,7 @@ from django.db.backends.utils import CursorWrapper
 from accounts.ledger.journal import Journal
 from accounts.ledger.recover import Orphan, orphans, recover
 from accounts.models import AttemptRecord, BilledOnce, LedgerQuarantine, RequestRecord
-from accounts.store import leases, totals
+from accounts.store import holds, leases, totals
 from accounts.store.prices import load_book
 from accounts.store.rows import ATTEMPT, LARGEST, REQUEST, Body, Row, attempt_row, read, request_row, stamp_for
 
@@ -124,6 +124,7 @@ def _save(cursor: CursorWrapper, raws: list[bytes]) -> None:
     _insert(cursor, REQUESTS, REQUEST, totals.tally(rows, sums))
     _insert(cursor, ATTEMPTS, ATTEMPT, attempts)
     totals.add(cursor, sums)
+    holds.note(cursor, bodies.values())
     leases.drained(cursor, bodies.values())
 
 

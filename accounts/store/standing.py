@@ -1,5 +1,6 @@
-"""How budgets stand in their windows: spent, held for calls under way, left. For pages and alerts; nano-USD."""
+"""How budgets stand in their windows: spent, held for calls and batches under way, left; nano-USD."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from accounts.budgets.limits import Limit
 from accounts.budgets.windows import NEVER, Window
-from accounts.models import ApiKey, Budget, BudgetLease
+from accounts.models import ApiKey, Budget, BudgetHold, BudgetLease
 from accounts.store import budgets, spend
 
 NEAR = 80  # percent
@@ -57,8 +58,14 @@ def standings(rows: Iterable[Budget], at: float | None = None) -> list[Standing]
     with connection.cursor() as cursor:
         found = [(budget, limit, limit.window_at(at)) for budget, limit in known]
         sums = spend.spent_of(cursor, [(limit, window) for _, limit, window in found])
+    batches = list(BudgetHold.objects.filter(until__gte=int(time.time())))
+
+    def held_on(budget: Budget, limit: Limit, window: Window) -> int:
+        running = sum(each.amount_nano for each in batches if limit.covers(each.team, each.key_id, each.route))
+        return held.get((budget.pk, window.first), 0) + running
+
     return [
-        Standing(budget, limit, window, spent, held.get((budget.pk, window.first), 0))
+        Standing(budget, limit, window, spent, held_on(budget, limit, window))
         for (budget, limit, window), spent in zip(found, sums, strict=True)
     ]
 

@@ -43,29 +43,57 @@ class Share:
 def bill(gateway: Gateway, call: Call, provider: Provider, shares: Iterable[Share]) -> None:
     """Record what is not known yet. Raises Unavailable."""
     for share in shares:
-        told = f"{provider.name} {share.key}".encode("utf-8", "replace")
-        once = hashlib.sha256(told).hexdigest()
+        once = digest(provider, share.key)
         if once in gateway.billed:
             continue
         _settle(gateway, call, provider, share, once)
-        if len(gateway.billed) >= REMEMBERED:
-            gateway.billed.clear()
-        gateway.billed.add(once)
+        _remember(gateway, once)
+
+
+def free(gateway: Gateway, call: Call, provider: Provider, name: str) -> None:
+    """Give back what is held for a batch that is over: with the record of this call, which saw it."""
+    held = digest(provider, name)
+    if (mark := f"over {held}") not in gateway.billed:
+        call.entry.holds[held] = 0
+        _remember(gateway, mark)
+
+
+def digest(provider: Provider, name: str) -> str:
+    """Return what tells a batch, or what one model did of it, from all others."""
+    return hashlib.sha256(f"{provider.name} {name}".encode("utf-8", "replace")).hexdigest()
+
+
+def over(body: Any) -> Iterator[str]:
+    """Yield the names of OpenAI's batches in an answer, one or a list of them, of which nothing more is to come."""
+    for each in _listed(body):
+        if each.get("status") in (*OVER, "failed") and isinstance(each.get("id"), str):
+            yield each["id"]
 
 
 def summed(body: Any) -> Iterator[Share]:
     """Yield OpenAI's batches in an answer, one or a list of them, that are over and say what they used."""
-    if not isinstance(body, dict):
-        return
-    listed = body.get("data") if body.get("object") == "list" else [body]
-    for each in listed if isinstance(listed, list) else ():
-        if not isinstance(each, dict) or each.get("object") != "batch" or each.get("status") not in OVER:
+    for each in _listed(body):
+        if each.get("status") not in OVER:
             continue
         usage, id, model = reported(each), each.get("id"), each.get("model")
         if isinstance(id, str) and isinstance(model, str) and usage is not None and usage.as_dict():
             begun = each.get("created_at")
             parts = (replace(usage, service_tier=BATCH_SUM),)
             yield Share(id, id, model, parts, begun=float(begun) if type(begun) is int else 0.0)
+
+
+def _listed(body: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(body, dict):
+        listed = body.get("data") if body.get("object") == "list" else [body]
+        for each in listed if isinstance(listed, list) else ():
+            if isinstance(each, dict) and each.get("object") == "batch":
+                yield each
+
+
+def _remember(gateway: Gateway, mark: str) -> None:
+    if len(gateway.billed) >= REMEMBERED:
+        gateway.billed.clear()
+    gateway.billed.add(mark)
 
 
 def _settle(gateway: Gateway, call: Call, provider: Provider, share: Share, once: str) -> None:

@@ -99,8 +99,12 @@ def lines(gateway: Gateway, call: Call, provider: Provider, path: str) -> Lines 
     if found is None:
         return None
     batch = found[1]
-    sums = Sums(lambda model: _step(gateway, provider, model))
-    return Lines(sums, lambda sums: batches.bill(gateway, call, provider, sums.shares(batch)))
+
+    def bill(sums: Sums) -> None:
+        batches.bill(gateway, call, provider, sums.shares(batch))
+        batches.free(gateway, call, provider, batch)
+
+    return Lines(Sums(lambda model: _step(gateway, provider, model)), bill)
 
 
 def bill(gateway: Gateway, call: Call, provider: Provider, path: str, raw: bytes, body: Any) -> None:
@@ -112,6 +116,16 @@ def bill(gateway: Gateway, call: Call, provider: Provider, path: str, raw: bytes
         _bill_inline(gateway, call, provider, body)
     else:
         batches.bill(gateway, call, provider, [*batches.summed(body), *background.finished(body)])
+        for name in batches.over(body):
+            batches.free(gateway, call, provider, name)
+
+
+def hold(call: Call, provider: Provider, body: Any) -> None:
+    """Keep what was reserved for a batch that was just made, until somebody sees that it is over."""
+    made = body if isinstance(body, dict) else {}
+    name = made.get("name") if provider.kind == "gemini" else made.get("id")
+    if isinstance(name, str):
+        call.entry.holds[batches.digest(provider, name)] = call.entry.reserved_nano
 
 
 def relative(provider: Provider, raw: bytes, body: Any) -> bytes:
@@ -142,6 +156,8 @@ def _bill_inline(gateway: Gateway, call: Call, provider: Provider, body: Any) ->
             if (item := _item(answer)) is not None:
                 sums.add((model or item[0], item[1]))
         batches.bill(gateway, call, provider, sums.shares(each["name"]))
+        if each.get("done") is True:
+            batches.free(gateway, call, provider, each["name"])
 
 
 def _inline(operation: Mapping[str, Any]) -> list[Any]:

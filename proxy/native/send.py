@@ -13,7 +13,7 @@ from proxy.call import Call, Reply
 from proxy.dialects.base import Watcher
 from proxy.errors import UpstreamError
 from proxy.gateway import Gateway
-from proxy.native import metering, results
+from proxy.native import batched, metering, results
 from proxy.native.array import ArrayWatcher
 from proxy.native.background import is_background
 from proxy.native.delivery import FlowDelivery
@@ -104,6 +104,8 @@ async def _answered(
         if passing.own_api and (passing.method == "GET" or is_background(body)):
             results.bill(gateway, call, target.provider, passing.path, raw, body)
             raw = results.relative(target.provider, raw, body)
+        elif call.reservation is not None and batched.requests(call) is not None:
+            results.hold(call, target.provider, body)
         usage, source = await metering.of_answer(call, opened, operation, raw, body)
         settle.answered(gateway, call, opened, target, usage, source, http_status=response.status_code)
         reply.usage, reply.usage_source, reply.body = usage, source, raw

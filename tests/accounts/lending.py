@@ -77,11 +77,16 @@ class Process:
             self.settle(cost)
         return True
 
-    def settle(self, cost: int) -> None:
+    def settle(self, cost: int, **holds: int) -> None:
         found, made = self.open.pop()
-        made.attempts, made.status, made.cost_nano = [attempt(cost_nano=cost)], "settled", cost
+        made.attempts, made.status, made.cost_nano, made.holds = [attempt(cost_nano=cost)], "settled", cost, holds
         self.journal.settle(made)
-        self.purse.settle(found, cost)
+        self.purse.settle(found, cost + sum(holds.values()))
+
+    def see_over(self, batch: str, cost: int) -> None:
+        """Look at a batch that is over: bill it, and free what it holds with the record of the call that looked."""
+        for holds, nano in (({}, cost), ({batch: 0}, 0)):
+            self.journal.settle(entry(attempt(cost_nano=nano), key_id="k1", holds=holds))
 
     def leave(self) -> None:
         if not self.gone:

@@ -106,3 +106,59 @@ async def test_passed_answers_and_streams_settle_to_what_they_cost(tmp_path: Pat
         account = next(iter(ask.bench.gateway.purse.accounts.values()))
         assert (account.settled, account.reserved, account.open) == (6 * CENT, 0, 0)
         assert rows[0].leases == [account.lease]
+
+
+REQUESTS = [{"custom_id": "a", "params": CHAT}]
+BATCHES: dict[str, tuple[str, Any, Any, list[tuple[str, Any]], int]] = {
+    "openai": (
+        "/openai/v1/batches",
+        {"input_file_id": "file-1"},
+        {"id": "batch_1", "object": "batch", "status": "validating"},
+        [("/openai/v1/batches/batch_1", {"id": "batch_1", "object": "batch", "status": "failed"})],
+        USD,
+    ),
+    "anthropic": (
+        "/anthropic/v1/messages/batches",
+        {"requests": REQUESTS},
+        {"id": "msgbatch_1", "processing_status": "in_progress"},
+        [("/anthropic/v1/messages/batches/msgbatch_1/results", {"custom_id": "a", "result": {"type": "errored"}})],
+        11 * CENT,
+    ),
+    "gemini": (
+        "/gemini/v1beta/models/m:batchGenerateContent",
+        {"batch": {"inputConfig": {"requests": {"requests": [{"request": GEMINI}]}}}},
+        {"name": "batches/1", "metadata": {"state": "BATCH_STATE_PENDING"}},
+        [("/gemini/v1beta/batches", {"operations": [{"name": "batches/1", "done": True}]})],
+        11 * CENT,
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BATCHES)
+async def test_what_was_reserved_for_a_batch_is_held_until_it_is_seen_to_be_over(kind: str, tmp_path: Path) -> None:
+    path, body, made, looks, amount = BATCHES[kind]
+    async with budgeted(tmp_path, amount + amount // 2) as (ask, _):
+        ask.say(made)
+        assert (await ask(path, body, content_type="application/json")).status == 200
+        (row,) = await ask.bench.rows()
+        assert (row.cost_nano, row.reserved_nano, list(row.holds.values())) == (0, amount, [amount])
+        account = next(iter(ask.bench.gateway.purse.accounts.values()))
+        assert (account.settled, account.reserved, account.open) == (amount, 0, 0)
+        assert (await ask(path, body, content_type="application/json")).status == 429
+        ask.say(made)
+        await ask(path, method="GET")
+        for look, told in looks * 2:
+            ask.say(told)
+            assert (await ask(look, method="GET")).status == 200
+        freed = [each.holds for each in (await ask.bench.rows())[2:]]
+        assert freed == [{}, dict.fromkeys(row.holds, 0), {}]
+
+
+async def test_a_batch_that_was_refused_holds_nothing(tmp_path: Path) -> None:
+    path, body, *_ = BATCHES["anthropic"]
+    async with budgeted(tmp_path, USD) as (ask, _):
+        ask.say({"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}, status=400)
+        assert (await ask(path, body, content_type="application/json")).status == 400
+        (row,) = await ask.bench.rows()
+        account = next(iter(ask.bench.gateway.purse.accounts.values()))
+        assert (row.holds, account.settled, account.reserved) == ({}, 0, 0)
