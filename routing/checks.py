@@ -68,16 +68,19 @@ def _credentials(providers: dict[str, Entry], used: set[str], has: HasCredential
 
 def _aliases(routes: Iterable[Entry], providers: Iterable[Entry]) -> Iterator[Finding]:
     """Aliases that lead nowhere. Those that lead back to themselves are refused as soon as a table is read."""
-    common = {route["name"]: route for route in routes if not route.get("team")}
-    by_name = tuple(f"{each['name']}/" for each in providers if each["by_name"])
-    anything = any(route.get("default") for route in routes)
+    teams: dict[str, dict[str, Entry]] = {}
+    for route in routes:
+        teams.setdefault(route.get("team", ""), {})[route["name"]] = route
+    by_name = tuple(f"{each['name']}/" for each in providers if each["by_name"] and each["enabled"])
     for route in routes:
         alias_of = route.get("alias_of", "")
         if not alias_of:
             continue
         name = label(route)
-        served = anything or alias_of.startswith(by_name) or _matches(alias_of, common)
-        if not served:
+        # Its callers find the routes of its own team, and those for everybody.
+        found = [teams.get(team, {}) for team in dict.fromkeys(("", route.get("team", "")))]
+        anything = any(each.get("default") for known in found for each in known.values())
+        if not (anything or alias_of.startswith(by_name) or any(_matches(alias_of, known) for known in found)):
             yield Finding(ERROR, "route", name, f"route {name} is an alias of {alias_of}, which nothing serves")
 
 

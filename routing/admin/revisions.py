@@ -96,7 +96,7 @@ class RevisionAdmin(ExchangePages):
         context = {
             "revision": revision,
             "groups": grouped(changes(serving, wanted)),
-            "lost": grouped(changes(serving, draft)),
+            "lost": grouped(store.waiting_changes(draft)),
             "alone": store.may_restore(revision),
             "seen": store.version(),
         }

@@ -88,10 +88,15 @@ def restore(revision: Revision | int, author: str, *, move_credentials: bool = F
 
 
 def set_rows(revision: Revision, *, move_credentials: bool = False) -> str:
-    """Make the draft say what an earlier revision said, and return a note on it. Raises RoutingRefused."""
-    after = document_of(revision)
+    """Make the draft say what an earlier revision said, and return a note on it. Raises RoutingRefused.
+
+    What waited in the draft goes, credentials too: nobody has looked at them, and they would serve with the rest.
+    """
+    after, serving = document_of(revision), document_of(latest())
     if not move_credentials:
-        refuse_moved(draft(), after)
+        held = {entry["name"]: entry for table in (draft(), serving) for entry in table["providers"]}
+        refuse_moved({"providers": list(held.values())}, after)
+    credentials.take_back(serving)
     notices = write_rows(after, {}, replace=True)
     DraftEdit.objects.all().delete()
     return ". ".join([f"Restored revision {revision.number}", *notices])

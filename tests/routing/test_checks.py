@@ -102,6 +102,20 @@ def test_it_finds_aliases_that_lead_nowhere() -> None:
     assert of(table([STUB], [route("lost", alias_of="gone"), default])) == []
 
 
+def test_an_alias_of_a_team_may_lead_to_a_route_of_that_team() -> None:
+    own = route("gpt-4o", "stub", team="red")
+    assert of(table([STUB], [own, route("fast", team="red", alias_of="gpt-4o")])) == []
+    assert of(table([STUB], [own | {"name": "gpt-*"}, route("fast", team="red", alias_of="gpt-5")])) == []
+    lost = [("error", "route fast is an alias of gpt-4o, which nothing serves")]
+    assert of(table([STUB], [own, route("fast", alias_of="gpt-4o")])) == lost
+    elsewhere = route("rest", "stub", team="red", default=True)
+    assert of(table([STUB], [elsewhere, route("fast", alias_of="gpt-4o")])) == lost
+    shut = {**BOX, "by_name": True, "enabled": False}
+    assert ("error", "route fast is an alias of box/m, which nothing serves") in of(
+        table([STUB, shut], [route("fast", alias_of="box/m")])
+    )
+
+
 def test_it_takes_as_a_warning_what_serves_like_this_already() -> None:
     serving = table([STUB], [route("empty")])
     assert [level for level, _ in of(serving)] == ["error"]

@@ -246,6 +246,35 @@ def test_it_restores_at_once_and_takes_the_draft_along() -> None:
     assert (sentences(), store.edits()) == ([], [])
 
 
+def test_a_credential_that_waits_is_not_put_live_by_who_restores(settings: Any) -> None:
+    settings.ROUTING_APPROVAL = True
+    first = store.latest()
+    edit(cache_ttl=60)
+    publish("ann")
+    row = Provider.objects.get()
+    row.credential = "sk-of-olga"
+    row.save()
+    store.save("olga")
+    assert first is not None and not store.may_publish("olga")
+    assert store.bring_back(first, "olga").new
+    assert store.load_snapshot({}).providers["box"].secret == Provider.objects.get().credential == "sk-old"
+    assert (serving()["cache_ttl"], sentences(), store.edits()) == (None, [], [])
+
+
+def test_a_provider_that_the_draft_moves_does_not_keep_anybody_from_restoring() -> None:
+    first = store.latest()
+    edit(cache_ttl=60)
+    publish("ann")
+    row = Provider.objects.get()
+    row.credential, row.base_url = "sk-of-olga", "https://elsewhere.example/v1"
+    row.save()
+    store.save("olga")
+    assert first is not None
+    store.bring_back(first, "ann")
+    box = store.load_snapshot({}).providers["box"]
+    assert (box.base_url, box.secret, Provider.objects.get().credential) == (URL, "sk-old", "sk-old")
+
+
 def test_it_publishes_each_edit_at_once_without_review(settings: Any) -> None:
     settings.ROUTING_REVIEW = False
     Route.objects.update(cache_ttl=60)
