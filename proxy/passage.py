@@ -61,7 +61,7 @@ class Passage(ProviderStream):
             return block
         passed = []
         for event in sse.events(block):
-            data = sse.data_of(event)
+            data = sse.said(event)
             if data is not None:
                 self._watcher.feed(sse.name_of(event), data)
             if self._watcher.error is not None:

@@ -114,7 +114,7 @@ def _terminator(block: bytes) -> int:
 
 def _json(event: bytes) -> dict[str, Any] | None:
     try:
-        body = orjson.loads(sse.data_of(event) or b"")
+        body = orjson.loads(sse.said(event) or b"")
     except orjson.JSONDecodeError:
         return None
     return body if isinstance(body, dict) else None

@@ -72,6 +72,17 @@ def data_of(event: bytes) -> bytes | None:
     return b"\n".join(parts) if parts else None
 
 
+def said(event: bytes) -> bytes | None:
+    """Return the data of one event, or the JSON that tells of an error where an event should be.
+
+    Gemini breaks off with such JSON, and some servers answer with it, under a good status, instead of with a stream.
+    """
+    data = data_of(event)
+    if data is None and b'"error"' in event and event.lstrip()[:1] in (b"{", b"["):
+        return event
+    return data
+
+
 def whole(rest: bytes) -> bool:
     """Say whether what a stream ends with is an event that lacks but its blank line, and no piece of one."""
     data = (data_of(rest) or b"").strip()

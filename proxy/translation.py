@@ -111,9 +111,7 @@ class Translation(ProviderStream):
     def _pass(self, block: bytes) -> bytes:
         out = b""
         for event in sse.events(block):
-            data = sse.data_of(event)
-            if data is None and b'"error"' in event and event.lstrip()[:1] in (b"{", b"["):
-                data = event  # Gemini reports an error in mid-stream as JSON without `data:`
+            data = sse.said(event)
             if not data:
                 continue
             try:

@@ -25,10 +25,11 @@ OPENROUTER = {"error": {"code": 402, "message": "Insufficient credits"}, "user_i
 ANTHROPIC = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
 GOOGLE = {"error": {"code": 503, "message": "Overloaded", "status": "UNAVAILABLE"}}
 UNKNOWN = {"error": {"message": "Something is odd", "type": "mystery"}}
+WORDS = {"error": "out of memory"}
 CASES: list[tuple[str, Dialect | None, Any, Any, int, str]] = [
     ("openai-compatible", None, ASK, OPENROUTER, 429, "insufficient_quota"),
     ("openai-compatible", None, ASK, UNKNOWN, 502, "upstream_error"),
-    ("openai-compatible", None, ASK, {"error": "out of memory"}, 502, "upstream_error"),
+    ("openai-compatible", None, ASK, WORDS, 502, "upstream_error"),
     ("openai-compatible", Messages(), MESSAGES, OPENROUTER, 429, "insufficient_quota"),
     ("openai-compatible", Completions(), {"model": "m", "prompt": "Hello"}, OPENROUTER, 429, "insufficient_quota"),
     ("openai", Responses(), {"model": "m", "input": "Hello"}, UNKNOWN, 502, "upstream_error"),
@@ -46,19 +47,23 @@ def answer(body: Any) -> Answer:
     return Answer(headers={"content-type": "application/json"}, body=orjson.dumps(body))
 
 
-async def ask(gw: Bench, asked: Any, dialect: Dialect | None) -> Reply:
-    raw, url = orjson.dumps(asked), {} if "model" in asked else {"model": "m"}
+async def ask(gw: Bench, asked: Any, dialect: Dialect | None, *, stream: bool) -> Reply:
+    url: dict[str, Any] = {} if "model" in asked else {"model": "m", "stream": stream}
+    raw = orjson.dumps(asked if url else asked | {"stream": stream})
     return await serving.serve(gw.gateway, gw.receive(size=len(raw), dialect=dialect), raw, **url)
 
 
+@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(("kind", "dialect", "asked", "said", "status", "code"), CASES)
 async def test_it_is_told_as_one_and_costs_nothing(
-    kind: str, dialect: Dialect | None, asked: Any, said: Any, status: int, code: str, tmp_path: Path
+    kind: str, dialect: Dialect | None, asked: Any, said: Any, status: int, code: str, stream: bool, tmp_path: Path
 ) -> None:
+    """Who asks for a stream is answered with JSON all the same; an error of no known kind is called a break there."""
     async with MockServer() as mock, bench(tmp_path, [route("m", (of_kind(mock, kind), "m"), retries=0)]) as gw:
         mock.script("*", answer(said))
         with pytest.raises(UpstreamError) as caught:
-            await ask(gw, asked, dialect)
+            await ask(gw, asked, dialect, stream=stream)
+        code = "stream_interrupted" if stream and said in (UNKNOWN, WORDS) else code
         assert (caught.value.status, caught.value.code) == (status, code)
         assert not isinstance(caught.value, UpstreamRefused)
         row = await gw.row()

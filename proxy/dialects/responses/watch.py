@@ -10,7 +10,9 @@ from proxy.errors import StreamCut
 from proxy.providers.breaks import cut
 
 # The last word of a stream, in the event's name or its data. A delta that quotes it is read in vain, no more.
-_LAST = re.compile(rb'response\.(?:completed|incomplete|failed)|(?:^|[\r\n])event: ?error|"type"\s*:\s*"error"')
+_LAST = re.compile(
+    rb'response\.(?:completed|incomplete|failed)|(?:^|[\r\n])event: ?error|"type"\s*:\s*"error"|\A\s*\{\s*"error"\s*:'
+)
 WHOLE = frozenset({"response.completed", "response.incomplete"})
 
 
@@ -39,7 +41,7 @@ class Watcher:
             self.usage = usage_of(response) or self.usage
         if kind == "response.failed":
             self.error = self.error or cut(response.get("error"))
-        elif kind == "error":
+        elif kind == "error" or (not kind and event.get("error")):
             self.error = cut(event.get("error") or event)
 
     def complete(self) -> bool:
