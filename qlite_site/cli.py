@@ -25,6 +25,8 @@ def main() -> None:
     try:
         execute_from_command_line(sys.argv)
         sys.stdout.flush()  # here, where its failure is told
+    except KeyboardInterrupt:
+        sys.exit(130)  # as a shell tells it
     except ImproperlyConfigured as error:
         sys.exit(f"qlite cannot start: {error}")
     except DatabaseError as error:

@@ -52,6 +52,7 @@ else:
         "pool": {"min_size": 1, "max_size": env.whole("QLITE_DATABASE_POOL", 8, at_least=2), "timeout": 10},
         "connect_timeout": 5,
     }
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True  # or the first pages after a restart of PostgreSQL would fail
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- The gateway

@@ -98,3 +98,18 @@ def test_it_reveals_a_key_to_one_of_two_clicks() -> None:
     assert len(refused) == 3
     assert all(isinstance(error, requests.Refused) for error in refused)
     assert ApiKey.objects.count() == 1
+
+
+def test_a_page_after_a_restart_of_the_database_gets_a_connection_that_lives() -> None:
+    def back_end() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            return int(cursor.fetchone()[0])
+
+    before: list[int] = []
+    after: list[int] = []
+    assert together(lambda: before.append(back_end())) == []  # its connection goes back into the pool
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", before)
+    assert together(lambda: after.append(back_end())) == []
+    assert after != before
