@@ -233,18 +233,41 @@ def test_it_keeps_the_colours_that_were_chosen(seen: Watched) -> None:
     assert page.evaluate(ground) == dark
 
 
-def test_it_fits_a_telephone(browser: "sync_api.Browser", base: str) -> None:
-    watched = Watched(browser.new_page(viewport={"width": 390, "height": 800}), base)
+# What shows less than its text: the chosen option of a list, beside its arrow, and anything else that is cut.
+CUT_OFF = """() => {
+    const pen = document.createElement('canvas').getContext('2d');
+    const inner = (box, style) => box.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const arrow = 20;
+    const lists = [...document.querySelectorAll('.page select:not([multiple])')].filter(each => each.offsetParent);
+    const cells = [...document.querySelectorAll('.page .stacks td, .page .figure *')].filter(each => each.offsetParent);
+    return [
+        ...lists.filter(each => {
+            const style = getComputedStyle(each);
+            pen.font = style.font;
+            return pen.measureText(each.selectedOptions[0]?.text || '').width > inner(each, style) - arrow;
+        }).map(each => each.name),
+        ...cells.filter(each => each.scrollWidth > each.clientWidth && getComputedStyle(each).display != 'inline')
+            .map(each => each.innerText),
+    ];
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_it_fits_a_telephone(browser: "sync_api.Browser", base: str, width: int) -> None:
+    watched = Watched(browser.new_page(viewport={"width": width, "height": 800}), base)
     watched.watch()
     for name, paths in {
         "mia": ("/keys/", "/keys/request/", "/keys/requests/", "/"),
-        "fay": ("/reports/", "/reports/records/"),
+        "fay": ("/reports/?month=2026-09", "/reports/records/?month=2026-09"),
+        "ada": ("/keys/", "/reports/", "/admin/"),
     }.items():
         watched.sign_in(name, paths[0])
         for path in paths:
             watched.page.goto(f"{base}{path}")
             wide = watched.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide == 0, path
+            assert watched.page.evaluate(CUT_OFF) == [], path
+        watched.page.context.clear_cookies()
     assert watched.trouble == []
 
 
