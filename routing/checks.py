@@ -12,6 +12,7 @@ from routing.document import Document, Entry, label
 from routing.kinds import KINDS
 
 ERROR, WARNING = "error", "warning"
+MOST_PERCENT = 100
 
 Priced = Callable[[str, str, str], bool]  # provider, kind and upstream model
 HasCredential = Callable[[str], bool]  # provider
@@ -111,6 +112,10 @@ def _targets(route: Entry, providers: dict[str, Entry]) -> Iterator[Finding]:
     if not live:
         why = "no target" if not route["targets"] else "no target that is on"
         yield Finding(ERROR, "route", name, f"route {name} has {why}: who asks for it gets an error")
+    shares = sum(target["share"] or 0 for target in on)
+    if shares > MOST_PERCENT and any(target["share"] is None for target in on):
+        sentence = f"the canaries of route {name} ask for {shares:g} % of its calls: nothing is left for the others"
+        yield Finding(WARNING, "route", name, sentence)
     for target in on:
         if not providers[target["provider"]]["enabled"]:
             sentence = f"route {name} has a target at {target['provider']}, which is off"

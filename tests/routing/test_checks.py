@@ -102,6 +102,17 @@ def test_it_finds_aliases_that_lead_nowhere() -> None:
     assert of(table([STUB], [route("lost", alias_of="gone"), default])) == []
 
 
+def test_it_finds_canaries_that_leave_nothing_to_the_others() -> None:
+    shared = route("gpt", "stub", "stub", "stub")
+    for target, share in zip(shared["targets"], (60.5, 60, None), strict=True):
+        target["share"] = share
+    assert of(table([STUB], [shared])) == [
+        ("warning", "the canaries of route gpt ask for 120.5 % of its calls: nothing is left for the others")
+    ]
+    shared["targets"][2]["enabled"] = False  # then canaries alone are targets like others
+    assert of(table([STUB], [shared])) == []
+
+
 def test_an_alias_of_a_team_may_lead_to_a_route_of_that_team() -> None:
     own = route("gpt-4o", "stub", team="red")
     assert of(table([STUB], [own, route("fast", team="red", alias_of="gpt-4o")])) == []
