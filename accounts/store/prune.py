@@ -1,7 +1,8 @@
 """Details of old days taken away: only of a day that is sealed and was found sound, and never what was corrected.
 
-What stays is the day's chain, its totals, and the digest of both. Records with adjustments stay whole. On PostgreSQL a
-month of which nothing has to stay goes as one, all else in pieces.
+What stays is the day's chain, its totals, and the digest of both. Records with adjustments stay whole; so do those
+without a price, since what they come to could not be reckoned any more. On PostgreSQL a month of which nothing has to
+stay goes as one, all else in pieces.
 """
 
 from collections.abc import Iterator
@@ -14,8 +15,11 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import Adjustment, LedgerDay, RequestRecord
+from accounts.models.ledger import CostStatus
 from accounts.store import audit, months
 from accounts.store.walk import ADJUSTMENTS, ATTEMPTS, PIECE, REQUESTS
+
+UNPRICED = CostStatus.UNPRICED.value
 
 
 def due(now: datetime, keep_days: int) -> list[date]:
@@ -61,8 +65,10 @@ def _forsaken(month: date, cursor: CursorWrapper) -> bool:
     cursor.execute(f"SELECT day, COUNT(*) FROM {table} GROUP BY day")  # noqa: S608  our own names
     rows = dict(cursor.fetchall())
     cursor.execute(f"SELECT 1 FROM {ADJUSTMENTS} JOIN {table} r ON r.id = request_id LIMIT 1")  # noqa: S608
+    corrected = cursor.fetchone()
+    cursor.execute(f"SELECT 1 FROM {table} WHERE cost_status = %s LIMIT 1", [UNPRICED])  # noqa: S608
     looked = LedgerDay.objects.filter(day__in=rows, pruned_at__isnull=False)
-    if cursor.fetchone() or looked.count() < len(rows):
+    if corrected or cursor.fetchone() or looked.count() < len(rows):
         return False
     for closed in looked:
         LedgerDay.objects.filter(day=closed.day).update(pruned=F("pruned") + rows[closed.day])
@@ -80,7 +86,7 @@ def take(day: date) -> Iterator[None]:
 @transaction.atomic
 def _take(day: date) -> int:
     corrected = Adjustment.objects.filter(day=day).values("request")
-    rows = RequestRecord.objects.filter(day=day).exclude(pk__in=corrected).order_by("pk")
+    rows = RequestRecord.objects.filter(day=day).exclude(cost_status=UNPRICED).exclude(pk__in=corrected).order_by("pk")
     ids = list(rows.values_list("pk", flat=True)[:PIECE])
     if ids:
         marks = ", ".join(["%s"] * len(ids))

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from accounts.models import (
@@ -15,6 +17,7 @@ from accounts.models import (
     LedgerDay,
     LedgerLease,
     LedgerLink,
+    Price,
     RequestRecord,
     TagTotal,
     Team,
@@ -30,7 +33,8 @@ from tests.accounts.tampering import tamper
 from tests.pages.making import amount_of, person, signed_in
 
 pytestmark = pytest.mark.django_db
-DAY = datetime(2025, 11, 20, tzinfo=UTC).date()
+DAY_BEGINS = datetime(2025, 11, 20, tzinfo=UTC)
+DAY = DAY_BEGINS.date()
 NEXT = DAY + timedelta(days=1)
 
 
@@ -190,6 +194,21 @@ def test_details_go_once_they_are_old_and_totals_stand_for_them(ids: list[str], 
     assert verify(tmp_path) == [f"day {NEXT}: the totals that stand for its pruned rows were changed"]
     with pytest.raises(RebuildRefused):
         rebuild.rebuild(DAY)
+
+
+def test_what_waits_for_a_price_keeps_its_details(tmp_path: Path) -> None:
+    waits = entry(attempt(cost_status="unpriced", cost_nano=0, price_id=None))
+    save_entries(raw(waits, settled()))
+    keep()
+    keep(keep_days=1)
+    assert RequestRecord.objects.get().pk == waits.id
+    assert (LedgerDay.objects.get().pruned, LedgerDay.objects.get().prune_done) == (1, True)
+    Price.objects.create(model="gpt-4o", effective_from=DAY_BEGINS, input=10**9, output=2 * 10**9)
+    call_command("prices", "settle-waiting", "--apply", stdout=StringIO())
+    assert sum(each.adjusted_nano for each in DailyTotal.objects.all()) == 1_400_000
+    keep(keep_days=1)
+    assert RequestRecord.objects.count() == 1
+    assert verify(tmp_path) == []
 
 
 def test_a_day_with_a_fault_keeps_its_details(ids: list[str]) -> None:

@@ -22,7 +22,7 @@ from accounts.store.ledger import save_entries
 from accounts.store.rows import ID_OFF
 from accounts.store.triggers import missing
 from accounts.store.verify import verify
-from tests.accounts.making import raw, settled
+from tests.accounts.making import attempt, entry, raw, settled
 from tests.accounts.tampering import tamper
 from tests.accounts.test_books import keep
 
@@ -199,6 +199,20 @@ def test_a_month_of_which_nothing_stays_goes_as_one(tmp_path: Path) -> None:
     assert homes() == homes(months.ATTEMPTS) == {kept: "202403"}
     assert [closed.pruned for closed in LedgerDay.objects.order_by("day")] == [0, 1, 1, 1, 1]
     assert LedgerDay.objects.filter(prune_done=True).count() == 5
+    assert verify(tmp_path) == []
+
+
+@on_postgres
+def test_a_month_in_which_something_waits_for_a_price_stays(tmp_path: Path) -> None:
+    months.make(APRIL)
+    save(MIDNIGHT + 86_400)
+    at = MIDNIGHT + 2 * 86_400
+    tried = attempt(cost_status="unpriced", cost_nano=0, price_id=None, started_at=at)
+    waits = entry(tried, at=at, id=uuid7(at))
+    save_entries(raw(waits))
+    keep()
+    keep(keep_days=30)
+    assert homes() == homes(months.ATTEMPTS) == {waits.id: "202404"}
     assert verify(tmp_path) == []
 
 
