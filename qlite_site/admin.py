@@ -9,6 +9,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
+from accounts.admin.careful import CarefulForm
 from qlite_site import connection  # noqa: F401  registers the provider's page
 from qlite_site.adminbase import AdminPasswordChangeForm, ModelAdmin, UserChangeForm, UserCreationForm
 from qlite_site.models import LoginFailure
@@ -20,11 +21,15 @@ admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
+class PersonForm(CarefulForm, UserChangeForm):  # type: ignore[misc]
+    """Who was switched off, or lost a role, does not come back with a form that was opened before."""
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
     """Who may change people may make anybody a superuser, so no role has it: superusers only."""
 
-    form = UserChangeForm
+    form = PersonForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "email", "first_name", "last_name", "roles", "is_staff", "is_superuser", "is_active")

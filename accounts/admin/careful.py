@@ -41,8 +41,8 @@ class CarefulForm(ModelForm):
 
     def _values(self) -> dict[str, str]:
         """The fields as they stand on the row, as text."""
-        shown = {name: field.prepare_value(self.initial.get(name)) for name, field in self.fields.items()}
-        return {name: _text(value) for name, value in shown.items()}
+        open_ = {name: field for name, field in self.fields.items() if not field.disabled}
+        return {name: _text(field.prepare_value(self.initial.get(name))) for name, field in open_.items()}
 
     def _opened(self) -> dict[str, str]:
         try:
@@ -58,4 +58,6 @@ class CarefulForm(ModelForm):
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, list):
+        return ", ".join(sorted(map(str, value)))
     return "" if value is None else str(value)

@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.core import signing
 from django.test import Client
 from django.urls import reverse
 
+from accounts.admin.careful import SALT
 from accounts.models import ApiKey, Budget, Team
 from accounts.store import budgets
 from tests.admin import rows
@@ -71,6 +74,22 @@ def test_a_lowered_budget_stays_low(ops: Client) -> None:
     assert ops.post(address(row), theirs | {"amount_nano": "1"}).status_code == 302
     assert "Amount is 1.00, and was 5.00" in told(ops.post(address(row), mine | {"note": "for the pilot"}))
     assert Budget.objects.get().amount_nano == 1_000_000_000
+
+
+def test_a_person_who_was_switched_off_stays_so() -> None:
+    root, ann = rows.signed_in(rows.root()), rows.person("ann", "ops", password="a-long-password")
+    change = reverse("admin:auth_user_change", args=[ann.pk])
+    page = root.get(change).content.decode()
+    form = {name: value for name, value in Fields(page).sent.items() if value}
+    assert ann.password not in str(signing.loads(form["seen"], salt=SALT))
+    assert root.post(change, form | {"first_name": "Ann"}).status_code == 302
+    ann.refresh_from_db()
+    assert (ann.first_name, ann.is_active, ann.groups.count()) == ("Ann", True, 1)
+    form = {name: value for name, value in Fields(root.get(change).content.decode()).sent.items() if value}
+    User.objects.filter(pk=ann.pk).update(is_active=False)
+    assert "Active is off, and was on" in told(root.post(change, form | {"first_name": "Anna"}))
+    ann.refresh_from_db()
+    assert (ann.first_name, ann.is_active) == ("Ann", False)
 
 
 def test_what_nobody_else_changed_is_saved(ops: Client) -> None:
