@@ -20,7 +20,7 @@ from proxy.passage import Passage
 from proxy.providers import ADAPTERS, functions
 from proxy.providers.anthropic import capabilities
 from proxy.providers.base import Adapter, Json, Outgoing
-from proxy.providers.breaks import instead
+from proxy.providers.breaks import instead, is_alone
 from proxy.providers.extensions import FOREIGN, STRICT, left_out
 from proxy.providers.gemini import address, embeddings
 from proxy.providers.gemini.draft import begin
@@ -50,8 +50,6 @@ TAKES = {
 OLDER_LENGTH, LENGTH = frozenset({"openai-compatible"}), "max_completion_tokens"
 KNOW_DEVELOPERS, DEVELOPER = frozenset({"openai", "azure-openai"}), "developer"
 _CHAT = OpenAIChat()
-# What a body has that is an answer, whatever it says beside it. OpenAI's failed responses have an error and `output`.
-ANSWERS = frozenset({"choices", "content", "candidates", "output", "data", "embeddings", "embedding"})
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -333,7 +331,7 @@ def _object(raw: bytes, target: Target) -> Json:
         body = None
     if not isinstance(body, dict):
         raise _no_answer(target)
-    if body.get("error") and ANSWERS.isdisjoint(body):  # OpenRouter and many proxies say so under a good status
+    if is_alone(body):
         raise instead(_adapter(target).fault(body))
     return body
 

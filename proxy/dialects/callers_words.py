@@ -8,6 +8,8 @@ WORDS: dict[str, dict[str, str]] = {
     "responses": {
         "messages": "input",
         **dict.fromkeys(("messages.reasoning_content", "reasoning_content"), "input.reasoning"),
+        "messages.content.image_url.detail": "input.content.detail",
+        "tools.function.strict": "tools.strict",
         "max_completion_tokens": "max_output_tokens",
         "response_format": "text.format",
         "reasoning_effort": "reasoning.effort",
@@ -21,6 +23,7 @@ WORDS: dict[str, dict[str, str]] = {
         "reasoning_effort": "thinking",
         "stop": "stop_sequences",
         "user": "metadata.user_id",
+        "tools.function.strict": "tools.strict",
         "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
     },
     "gemini": {

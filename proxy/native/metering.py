@@ -11,6 +11,7 @@ from proxy.native import background
 from proxy.native import usage as found
 from proxy.native.flow import Flow
 from proxy.native.operations import OTHER, Operation
+from proxy.providers.breaks import is_alone
 from proxy.settle import HARMLESS
 
 Metered = tuple[Usage | None, str]  # and where it comes from: provider, estimated or none
@@ -20,7 +21,7 @@ async def of_answer(call: Call, attempt: Attempt, operation: Operation, raw: byt
     """Return the usage of a whole answer; `body` is `raw` parsed, None where it is no JSON."""
     if call.passing is not None and call.passing.method in HARMLESS:
         return None, "none"  # what it shows was counted when it was made
-    if background.apart(body):
+    if background.apart(body) or is_alone(body):
         return None, "none"
     usage = found.reported(body)
     if operation.dialect is not None and isinstance(body, dict):

@@ -22,6 +22,7 @@ from proxy.native.operations import NAMELESS
 from proxy.native.passing import Passing
 from proxy.native.usage import Gleaner
 from proxy.providers import ADAPTERS
+from proxy.providers.breaks import instead, is_alone
 from proxy.upstream import without_private
 from routing.values import Target
 
@@ -101,6 +102,8 @@ async def _answered(
     if kind != "text/event-stream" and not (operation.stream and kind.endswith("json")) and _is_text(kind, headers):
         raw = await gateway.upstream.read(response, target, call.began)
         body = _loaded(raw)
+        if is_alone(body) and not passing.own_api:
+            raise instead(ADAPTERS[target.provider.kind].fault(body))
         if passing.own_api and (passing.method == "GET" or is_background(body)):
             results.bill(gateway, call, target.provider, passing.path, raw, body)
             raw = results.relative(target.provider, raw, body)

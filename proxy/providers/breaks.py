@@ -30,6 +30,11 @@ OF_WORD = {
     **dict.fromkeys(("overloaded_error", "server_is_overloaded", "slow_down"), 503),
 }
 
+# What a body has that is an answer, whatever it says beside it. OpenAI's failed responses have an error and `output`.
+ANSWERS = frozenset(
+    {"choices", "content", "candidates", "output", "outputs", "data", "results", "embeddings", "embedding", "text"}
+)
+
 
 def reported(name: bytes, body: Mapping[str, Any] | None) -> StreamCut | None:
     """Return the error that an event reports, None where it reports none. `body` is its data, if that is an object."""
@@ -57,6 +62,11 @@ def cut(error: Any) -> StreamCut:
     wait = 1 if status in {429, 503} else None
     param = _word(detail.get("param"))
     return StreamCut(said, status=status, code=code, param=param, type=kind, retry_after=wait)
+
+
+def is_alone(body: Any) -> bool:
+    """Say whether a body is an error and no answer. OpenRouter and many proxies send such under a good status."""
+    return isinstance(body, dict) and bool(body.get("error")) and ANSWERS.isdisjoint(body)
 
 
 def instead(found: StreamCut) -> UpstreamError:

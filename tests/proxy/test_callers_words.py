@@ -130,3 +130,30 @@ async def test_what_a_provider_of_another_dialect_names_is_named_in_the_callers_
             with pytest.raises(GatewayError) as caught:
                 await gw.ask(body | {"model": "m"}, dialect=DIALECTS[surface])
     assert (caught.value.status, caught.value.param) == (400, param)
+
+
+@pytest.mark.parametrize("kind", ["anthropic", "gemini"])
+async def test_what_is_left_out_of_a_picture_is_not_called_the_whole_input(tmp_path: Path, kind: str) -> None:
+    shown = {"type": "input_image", "image_url": "data:image/png;base64,AA==", "detail": "high"}
+    reply = await asked(tmp_path, "responses", {"input": [{"role": "user", "content": [shown]}]}, kind)
+    assert reply.ignored == ("input.content.detail",)
+
+
+@pytest.mark.parametrize(
+    ("surface", "body"),
+    [
+        ("responses", {"input": "Hi", "tools": [{"type": "function", "name": "f", "parameters": {}, "strict": True}]}),
+        (
+            "anthropic",
+            {
+                "max_tokens": 9,
+                "messages": [{"role": "user", "content": "Hi"}],
+                "tools": [{"name": "f", "input_schema": {}, "strict": True}],
+            },
+        ),
+    ],
+)
+async def test_a_strict_function_is_named_where_its_caller_says_so(
+    tmp_path: Path, surface: str, body: dict[str, Any]
+) -> None:
+    assert (await asked(tmp_path, surface, body, "gemini")).ignored == ("tools.strict",)

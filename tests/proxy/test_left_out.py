@@ -122,3 +122,17 @@ def test_geminis_own_members_are_named() -> None:
     body = {"contents": [{"parts": [{"text": "Hi", "odd": 1}]}], "tools": [{"functionDeclarations": [declared]}]}
     found = dialect.parse(orjson.dumps(body), model="m")
     assert dialect.ignored(found) == ("contents.parts.odd", "tools.functionDeclarations.behavior")
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_both_call_what_they_leave_out_the_same(kind: str) -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "high"}}
+    said = [{"role": "user", "name": "ann", "content": [picture]}]
+    assert sent(kind, messages=said)[1] == ["messages.content.image_url.detail", "messages.name"]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_no_log_probabilities_are_no_wish(kind: str) -> None:
+    body, ignored = sent(kind, logprobs=False, top_logprobs=0)
+    assert ignored == []
+    assert "generationConfig" not in body

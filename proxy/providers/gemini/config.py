@@ -72,7 +72,7 @@ def _choices(draft: Draft, body: Json, config: Json) -> None:
 def _logprobs(body: Json, config: Json) -> None:
     wanted = checks.optional(body, "logprobs", bool)
     alternatives = checks.whole(body, "top_logprobs", 0, 20)
-    if alternatives is not None and not wanted:
+    if alternatives and not wanted:
         raise BadRequest("'top_logprobs' is allowed only with 'logprobs': true.", param="top_logprobs")
     if wanted:
         config["responseLogprobs"] = True

@@ -48,7 +48,7 @@ class Contents:
             path, role = f"messages[{place}]", message["role"]
             self._note(message)
             if message.get("name") and role not in {"tool", "function"}:
-                self._draft.ignore("name")
+                self._draft.ignore("messages.name")
             if role in {"system", "developer"}:
                 self.system += self._parts(message, path)
             elif role == "user":

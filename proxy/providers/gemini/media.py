@@ -62,7 +62,7 @@ def _address(draft: Draft, item: Json, path: str) -> Json:
     inner = checks.required(item, kind, dict, path=f"{path}.")
     draft.note_unknown(inner, ADDRESS, f"messages.content.{kind}")
     if inner.get("detail") not in (None, "auto"):
-        draft.ignore("detail")
+        draft.ignore(f"messages.content.{kind}.detail")
     return _of_url(draft, checks.required(inner, "url", str, path=f"{path}.{kind}."), f"{path}.{kind}.url")
 
 

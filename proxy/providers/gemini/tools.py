@@ -70,7 +70,7 @@ def _declaration(draft: Draft, function: Json, where: str) -> Json:
     if parameters is not None and not schema.takes_nothing(parameters):
         declared["parametersJsonSchema"] = schema.tidy(parameters)
     if function.get("strict"):
-        draft.ignore("strict")
+        draft.ignore("tools.function.strict")
     return declared
 
 

@@ -168,3 +168,12 @@ def test_it_refuses_a_form_that_may_be_read_in_two_ways(raw: bytes) -> None:
         fields(raw, FORM["content_type"])
     with pytest.raises(BadRequest):
         fields(raw, "multipart/form-data")
+
+
+async def test_an_error_under_a_good_status_is_an_error(tmp_path: Path) -> None:
+    async with served(tmp_path) as call:
+        call.say({"error": {"code": 429, "message": "Slow down."}})
+        client = await call("/v1/images/generations", {"model": "pictures", "prompt": "A cat."})
+        assert (client.status, client.json["error"]["code"]) == (429, "upstream_rate_limited")
+        row = await last(call)
+        assert (row.status, row.cost_nano, [each.status for each in row.attempts]) == ("failed", 0, ["failed"] * 2)

@@ -1,6 +1,7 @@
 """The own APIs of providers behind our keys, over real sockets: nothing is changed, everything is recorded."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -322,3 +323,19 @@ async def test_forbidden_keys_never_reach_a_provider(tmp_path: Path) -> None:
             client = await call("/openai/v1/chat/completions", CHAT | {key: "http://evil.example"})
             assert (client.status, client.json["error"]["param"]) == (400, key)
         assert not call.mock.hits
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/anthropic/v1/messages", {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+        ("/openai/v1/images/generations", {"error": {"message": "Not now.", "code": None}}),
+    ],
+)
+async def test_an_error_under_a_good_status_passes_and_costs_nothing(path: str, body: Any, tmp_path: Path) -> None:
+    async with passing(tmp_path, "openai", "anthropic") as call:
+        call.say(body)
+        client = await call(path, {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]})
+        assert (client.status, client.json) == (200, body)
+        (row,) = await call.bench.rows()
+        assert (row.cost_nano, row.usage, row.usage_source) == (0, {}, "none")
