@@ -97,6 +97,14 @@ def text_part(text: str, annotations: list[Json], logprobs: list[Json]) -> Json:
     return {"type": "output_text", "text": text, "annotations": annotations, "logprobs": logprobs}
 
 
+def nothing(status: str) -> list[Json]:
+    """Return the parts of a message that says nothing: an empty text, but none that was to be more.
+
+    OpenAI's SDK reads each text as the JSON that was asked for, and raises where it is none.
+    """
+    return [] if status == INCOMPLETE else [text_part("", [], [])]
+
+
 def refusal_part(text: str) -> Json:
     return {"type": "refusal", "refusal": text}
 

@@ -46,7 +46,7 @@ def _output(choice: Json, tools: Toolbox, base: str, status: str) -> list[Json]:
     parts = _parts(message, choice)
     pictures = [shown for made in objects(message.get("images")) if (shown := items.picture(made))]
     if parts or not (output or calls or pictures):  # clients expect that there is something
-        parts = parts or [items.text_part("", [], [])]
+        parts = parts or items.nothing(status)
         output.append(items.message(f"msg_{base}_{len(output)}", parts, COMPLETED))
     for shown in pictures:
         output.append({"id": f"ig_{base}_{len(output)}"} | shown)

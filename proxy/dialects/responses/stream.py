@@ -181,7 +181,9 @@ class Encoder(StreamEncoder):
         """Close what is open. Only what came last can be cut off."""
         if not self._output:  # clients expect that there is something
             self._carry()
-            self._speaking().say(self.emit, "", [])
+            speech = self._speaking()
+            if items.nothing(status):
+                speech.say(self.emit, "", [])
         last = len(self._output) - 1
         if self._open is not None:
             self._close_open(status if self._open.place == last else COMPLETED)

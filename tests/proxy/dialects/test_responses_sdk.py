@@ -27,9 +27,9 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", 
 class Gateway:
     """Answers as the gateway would if a provider of chat said `deltas`, streamed or not."""
 
-    def __init__(self, *answers: list[Json], cut: bool = False) -> None:
+    def __init__(self, *answers: list[Json], cut: bool = False, reason: str = "stop") -> None:
         self.chats: list[Json] = []
-        self._answers, self._cut = list(answers), cut
+        self._answers, self._cut, self._reason = list(answers), cut, reason
 
     def client(self) -> OpenAI:
         transport = httpx.MockTransport(self.answer)
@@ -43,11 +43,12 @@ class Gateway:
         shape = {"id": "chatcmpl-1", "created": 1795000000, "model": "up"}
         if not asked.stream:
             message = {"role": "assistant"} | {name: value for delta in deltas for name, value in delta.items()}
-            choice = {"index": 0, "message": message, "finish_reason": "stop"}
+            choice = {"index": 0, "message": message, "finish_reason": self._reason}
             usage = {"prompt_tokens": 3, "completion_tokens": 2}
             return httpx.Response(200, json=RESPONSES.reply(shape | {"choices": [choice], "usage": usage}, asked))
         encoder = RESPONSES.encoder(asked)
         told = [encoder.feed(shape | {"choices": [{"index": 0, "delta": delta}]}) for delta in deltas]
+        told.append(encoder.feed(shape | {"choices": [{"index": 0, "delta": {}, "finish_reason": self._reason}]}))
         if self._cut:
             told.append(encoder.error(StreamCut("The provider broke off the stream.")))
         else:
@@ -147,3 +148,18 @@ ASKED: dict[str, Json] = {
 def test_it_understands_what_the_client_can_say(ask: Json) -> None:
     gateway = Gateway([{"content": "ok"}])
     assert gateway.client().responses.create(**({"model": "m", "input": "x"} | ask)).output_text == "ok"
+
+
+@pytest.mark.parametrize(("reason", "told"), [("content_filter", "content_filter"), ("length", "max_output_tokens")])
+def test_an_answer_that_came_to_nothing_is_not_read_as_the_json_that_was_asked_for(reason: str, told: str) -> None:
+    """A filter kept it back, or all went into thoughts that nobody shows."""
+    client = Gateway([{}], [{}], reason=reason).client()
+    whole = client.responses.parse(model="m", input="Where?", text_format=City)
+    assert whole.output_parsed is None
+    with client.responses.stream(model="m", input="Where?", text_format=City) as stream:
+        last = list(stream)[-1]
+    assert last.type == "response.incomplete"
+    for answer in (whole, last.response):
+        assert answer.status == "incomplete"
+        assert answer.incomplete_details is not None and answer.incomplete_details.reason == told
+        assert [item.type for item in answer.output] == ["message"]
