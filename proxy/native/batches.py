@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from accounts.ledger.entry import Attempt
 from accounts.ledger.ids import uuid7
@@ -28,8 +29,8 @@ REMEMBERED = 4096
 class Share:
     """What one model has done of a batch: each of `parts` has the service tier at whose prices it is billed.
 
-    `name` is the batch's; `key`, with the provider's name, tells it from all others. `begun` is in epoch seconds, 0 if
-    not told.
+    `name` is the batch's; `key`, with the provider's address, tells it from all others. `begun` is in epoch seconds,
+    0 if not told.
     """
 
     name: str
@@ -59,8 +60,9 @@ def free(gateway: Gateway, call: Call, provider: Provider, name: str) -> None:
 
 
 def digest(provider: Provider, name: str) -> str:
-    """Return what tells a batch, or what one model did of it, from all others."""
-    return hashlib.sha256(f"{provider.name} {name}".encode("utf-8", "replace")).hexdigest()
+    """Return what tells a batch, or what one model did of it, from all others, whatever we call its provider."""
+    where = urlsplit(provider.base_url).netloc.lower()
+    return hashlib.sha256(f"{provider.kind} {where} {name}".encode("utf-8", "replace")).hexdigest()
 
 
 def over(body: Any) -> Iterator[str]:

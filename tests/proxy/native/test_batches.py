@@ -1,12 +1,17 @@
 """Batches behind our keys, over real sockets: billed once, at the batch's prices."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from accounts.prices import Book, Price
 from accounts.rates import Service, Tier
+from loadtest.mockserver import Answer, MockServer
+from proxy.native.batches import digest
+from routing.values import Provider
 from tests.proxy.native.harness import Passer, passing
 
 USED = {"input_tokens": 100, "input_tokens_details": {"cached_tokens": 40}, "output_tokens": 10, "total_tokens": 110}
@@ -54,16 +59,27 @@ async def test_a_batch_is_billed_once_however_often_it_is_looked_at(tmp_path: Pa
         assert [(row.usage, row.cost_nano) for row in looked] == [({}, 0)] * 4
 
 
-async def test_another_process_says_that_it_bills_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("renamed", [False, True])
+async def test_another_process_says_that_it_bills_the_same(tmp_path: Path, renamed: bool) -> None:
     ids, names = set(), set()
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        async with passing(tmp_path / name, "openai") as call:
-            await look(call, ONE, DONE)
-            (row,) = await batches(call)
-            ids.add(row.id)
-            names.add(row.once)
+    async with MockServer() as mock:
+        mock.script("*", Answer(headers={"content-type": "application/json"}, body=orjson.dumps(DONE)))
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            provider = name if renamed else "one"
+            async with passing(tmp_path / name, "openai", base_url=mock.base_url, name=provider) as call:
+                await look(call, ONE, DONE)
+                (row,) = await batches(call)
+                assert row.provider == provider
+                ids.add(row.id)
+                names.add(row.once)
     assert (len(ids), len(names)) == (2, 1)  # of which the ledger keeps one, see tests/accounts/test_ledger.py
+
+
+def test_another_host_may_have_a_batch_of_the_same_name() -> None:
+    provider = Provider("one", "openai", "https://api.openai.com/v1")
+    moved = replace(provider, base_url="https://llm.example/v1")
+    assert digest(provider, "batch_1") != digest(moved, "batch_1")
 
 
 @pytest.mark.parametrize(
