@@ -105,6 +105,19 @@ class Delivery:
             http_status=self._relay.status,
         )
 
+    async def fail(self, error: GatewayError) -> bytes:
+        """End it for a reason of our own: settle it, unless that is done, and return one error event."""
+        if not self.over:
+            self.over = True
+            self._relay.close()
+            self._tell_failure()
+            code = error.code if error.code in settle.NOT_TROUBLE else "internal_error"
+            try:
+                await asyncio.shield(self._gateway.spawn(self._estimated(status="interrupted", error=str(code))))
+            except Unavailable as ledger:
+                error = ledger
+        return self._relay.failure(error)
+
     async def _broken(self, error: GatewayError) -> bytes:
         """Settle what was delivered and return one error event; there is no `[DONE]` after it."""
         self.over = True

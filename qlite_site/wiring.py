@@ -23,6 +23,7 @@ from proxy.cache import Cache
 from proxy.counters import Counters
 from proxy.errors import GatewayError, NotAuthenticated
 from proxy.gateway import SHADOW, Gateway
+from proxy.guarded import Guarded
 from proxy.guesses import Guesses
 from proxy.ondisk import OnDisk
 from proxy.pipeline import ExactCache, Stage, chained
@@ -96,7 +97,7 @@ def _stage(path: str) -> Stage:
         raise SystemExit(f"qlite cannot start: QLITE_STAGES: {path}: {error}") from None
     if not callable(getattr(stage, "around", None)):
         raise SystemExit(f"qlite cannot start: QLITE_STAGES: {path} makes no stage, which has a method `around`")
-    return stage
+    return Guarded(stage)
 
 
 def start(worker_index: int = 0, *, build: Callable[[], Gateway] | None = None) -> None:
