@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable, Iterable
 
-from accounts.models import Team
+from accounts.models import Budget, Price, Team
 from accounts.store.prices import load_book
+from routing.checks import Named
 from routing.kinds import KINDS
 from routing.models import Provider
 from routing.snapshot import compile
@@ -20,6 +21,13 @@ def priced() -> Callable[[str, str, str], bool]:
 def teams() -> Callable[[str], bool]:
     """Return how to ask whether there is a team of this short name."""
     return set(Team.objects.values_list("name", flat=True)).__contains__
+
+
+def named() -> Named:
+    """Return the routes that have a budget, and the providers that have prices of their own."""
+    budgets = Budget.objects.filter(active=True).exclude(route="").order_by().values_list("route", flat=True)
+    prices = Price.objects.exclude(provider="").order_by().values_list("provider", flat=True)
+    return Named(frozenset(budgets), frozenset(prices.distinct()))
 
 
 def uncounted(name: str, team: str) -> list[str]:

@@ -20,6 +20,17 @@ IsTeam = Callable[[str], bool]  # short name
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """What other rooms name: routes that have a budget, providers that have prices of their own."""
+
+    budgets: frozenset[str] = frozenset()
+    prices: frozenset[str] = frozenset()
+
+
+NOTHING_NAMED = Named()
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that somebody should know. `what` and `name` say where: a provider or a route.
 
@@ -34,13 +45,19 @@ class Finding:
 
 
 def findings(
-    table: Document, serving: Document, *, priced: Priced, has_credential: HasCredential, is_team: IsTeam
+    table: Document,
+    serving: Document,
+    *,
+    priced: Priced,
+    has_credential: HasCredential,
+    is_team: IsTeam,
+    named: Named = NOTHING_NAMED,
 ) -> list[Finding]:
     """List what is wrong with `table`, errors first. What is so in `serving` too is no error."""
-    known = set(_found(serving, priced, has_credential, is_team))
+    known = {*_found(serving, priced, has_credential, is_team), *_gone(serving, named)}
     found = [
         replace(each, level=WARNING, known=True) if each in known else each
-        for each in _found(table, priced, has_credential, is_team)
+        for each in (*_found(table, priced, has_credential, is_team), *_gone(table, named))
     ]
     return sorted(found, key=lambda each: (each.level, each.what, each.name))
 
@@ -162,3 +179,15 @@ def _taken_names(routes: Iterable[Entry], providers: dict[str, Entry]) -> Iterat
             if pattern == f"{name}/*" and {target["provider"] for target in route["targets"]} != {name}:
                 sentence = f"route {pattern} takes all names of provider {name}, which is reachable by name"
                 yield Finding(WARNING, "route", pattern, sentence)
+
+
+def _gone(table: Document, named: Named) -> Iterator[Finding]:
+    """Budgets and prices by a name that nothing has: after a route or provider got another one, or went."""
+    providers = {entry["name"]: entry for entry in table["providers"]}
+    counted = {route["name"] for route in table["routes"] if route["enabled"] and not route["alias_of"]}
+    counted |= {f"{name}/*" for name, entry in providers.items() if entry["by_name"] and entry["enabled"]}
+    for name in named.budgets - counted:
+        yield Finding(WARNING, "route", name, f"a budget is on {name}, and no route is called so: nothing counts on it")
+    for name in named.prices - providers.keys():
+        sentence = f"there are prices for the provider {name}, and no provider is called so: they price nothing"
+        yield Finding(WARNING, "provider", name, sentence)

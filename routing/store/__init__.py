@@ -1,6 +1,6 @@
 """The routing table between the database and plain values: draft, publish, undo, load."""
 
-from routing.store.checks import ask_prices, ask_teams, findings
+from routing.store.checks import ask_named, ask_prices, ask_teams, findings
 from routing.store.credentials import check_credentials, moved, rotate_credentials
 from routing.store.entries import differences, entry_of, last_edit, put, stamp
 from routing.store.review import (
@@ -54,6 +54,7 @@ __all__ = [
     "Standing",
     "Unconfirmed",
     "apply",
+    "ask_named",
     "ask_prices",
     "ask_teams",
     "before_last",

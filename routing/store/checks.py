@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable, Mapping
 
 from routing import checks
-from routing.checks import Finding, IsTeam, Priced
+from routing.checks import NOTHING_NAMED, Finding, IsTeam, Named, Priced
 from routing.document import Document
 from routing.store.credentials import drafted
 from routing.store.revisions import document_of, draft, latest
 
 _prices: list[Callable[[], Priced]] = []
 _teams: list[Callable[[], IsTeam]] = []
+_named: list[Callable[[], Named]] = []
 
 
 def ask_prices(book: Callable[[], Priced]) -> None:
@@ -21,6 +22,11 @@ def ask_prices(book: Callable[[], Priced]) -> None:
 def ask_teams(names: Callable[[], IsTeam]) -> None:
     """The same for teams."""
     _teams[:] = [names]
+
+
+def ask_named(names: Callable[[], Named]) -> None:
+    """The same for what else names routes and providers."""
+    _named[:] = [names]
 
 
 def findings(
@@ -38,6 +44,7 @@ def findings(
         priced=_prices[0]() if _prices else lambda provider, kind, model: True,
         has_credential=lambda name: found.get(name, False),
         is_team=_teams[0]() if _teams else lambda name: True,
+        named=_named[0]() if _named else NOTHING_NAMED,
     )
 
 

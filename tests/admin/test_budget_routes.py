@@ -3,9 +3,12 @@
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import Budget, Team
+from accounts.models import Budget, Price, Team
 from routing import store
+from routing.models import Route
+from tests.admin.forms import Fields
 from tests.admin.rows import person, signed_in
 from tests.routing.tables import table
 
@@ -61,3 +64,27 @@ def test_it_says_once_what_is_wrong_with_a_budget(ops: Client) -> None:
     for sentence, sent in wrong.items():
         page = ops.post(reverse("admin:accounts_budget_add"), sent)
         assert page.context["adminform"].form.errors == {"__all__": [sentence]}
+
+
+def test_who_renames_a_route_or_a_provider_is_told_of_its_budgets_and_prices(ops: Client) -> None:
+    Budget.objects.create(route="plain", amount_nano=5)
+    Budget.objects.create(route="open/*", amount_nano=5)
+    Budget.objects.create(route="own", team=Team.objects.get(), amount_nano=5, active=False)
+    Price.objects.create(provider="shut", model="m", effective_from=timezone.now(), input=1)
+    moved = [{**each, "name": f"new-{each['name']}"} for each in PROVIDERS]
+    rows = [{"name": "gpt", "targets": [{"provider": "new-open"}]}, {"name": "plainer", "targets": []}]
+    store.take(table(moved, rows), "ann", replace=True)
+    found = [each.sentence for each in store.findings(serving=table(PROVIDERS, ROUTES))]
+    assert [sentence for sentence in found if "called so" in sentence] == [
+        "there are prices for the provider shut, and no provider is called so: they price nothing",
+        "a budget is on open/*, and no route is called so: nothing counts on it",
+        "a budget is on plain, and no route is called so: nothing counts on it",
+    ]
+    route = Route.objects.get(name="gpt")
+    Budget.objects.create(route="gpt", amount_nano=5)
+    form = Fields(ops.get(reverse("admin:routing_route_change", args=[route.pk])).content.decode()).sent
+    page = ops.post(reverse("admin:routing_route_change", args=[route.pk]), form | {"name": "gpt-5"}, follow=True)
+    told = [str(each) for each in page.context["messages"] if each.level_tag == "warning"]
+    assert [sentence for sentence in told if "called so" in sentence] == [
+        "A budget is on gpt, and no route is called so: nothing counts on it."
+    ]

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 
 from routing import document
-from routing.checks import findings
+from routing.checks import Named, findings
 from routing.document import Document
 from tests.routing.tables import table, tables
 
@@ -138,3 +138,18 @@ def test_it_takes_as_a_warning_what_serves_like_this_already() -> None:
 def test_it_judges_any_table_and_blocks_none_that_serves(found: Document, serving: Document) -> None:
     of(found, serving)
     assert all(level == "warning" for level, _ in of(serving, serving))
+
+
+def test_it_finds_budgets_and_prices_of_what_has_another_name_now() -> None:
+    named = Named(frozenset({"gpt", "stub/*", "fast"}), frozenset({"stub", "box"}))
+    open_ = {**STUB, "by_name": True}
+    before = table([open_, BOX], [route("gpt", "stub"), route("fast", alias_of="gpt")])
+    dead = ("warning", "a budget is on fast, and no route is called so: nothing counts on it")
+    assert of(before, named=named) == [dead]
+    after = table([STUB], [route("gpt-4o", "stub")])
+    assert of(after, before, named=named) == [
+        ("warning", "there are prices for the provider box, and no provider is called so: they price nothing"),
+        dead,
+        ("warning", "a budget is on gpt, and no route is called so: nothing counts on it"),
+        ("warning", "a budget is on stub/*, and no route is called so: nothing counts on it"),
+    ]
