@@ -19,6 +19,7 @@ from routing.checks import ERROR
 from routing.diff import changes
 from routing.document import Document, DocumentError
 from routing.grouped import grouped
+from routing.places import located
 
 SALT = "routing.import"
 MOST = 4 * 1024 * 1024  # bytes of a file
@@ -44,8 +45,11 @@ class ImportForm(forms.Form):
         cleaned["whole"] = file.read() if file is not None else cleaned.get("text", "").encode()
         try:
             cleaned["table"] = _table_in(cleaned["whole"].decode())
-        except (DocumentError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
             raise forms.ValidationError(f"Nothing can be read from it: {error}.") from None
+        except DocumentError as error:
+            where = located(str(error), cleaned["whole"].decode())
+            raise forms.ValidationError(f"Nothing can be read from it: {where}.") from None
         return cleaned
 
 

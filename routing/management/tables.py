@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from routing import exchange, store
 from routing.diff import Change
 from routing.document import Document, DocumentError
+from routing.places import located
 from routing.store import Kept
 
 AUTHOR = "command line"
@@ -18,12 +19,14 @@ STATES = "a revision's number, 'serving', 'draft', or a YAML file"
 
 def state(word: str) -> Document:
     """Return the table that `word` names. Raises CommandError."""
+    given = ""
     try:
         if word in ("draft", "serving") or word.isdecimal():
             return store.named(word)
-        return exchange.read(text(word), os.environ).document
+        given = text(word)
+        return exchange.read(given, os.environ).document
     except (DocumentError, store.RoutingRefused) as error:
-        raise CommandError(str(error), returncode=2) from None
+        raise CommandError(located(str(error), given), returncode=2) from None
 
 
 def text(file: str) -> str:

@@ -79,6 +79,8 @@ def test_it_removes_only_with_replace(tmp_path: Path) -> None:
         ("providers: [{name: a, kind: openai, base_url: 'http://169.254.169.254'}]", "metadata"),
         ("providers: [{name: a, kind: openai, base_url: 'http://8.8.8.8'}]", "unencrypted"),
         ("routes: [{name: a, targets: [{provider: gone}]}]", "no provider is called 'gone'"),
+        ("routes:\n- {name: a}\n- {name: b, targets: [{provider: gone}]}", "^line 3: route b: no provider"),
+        ("routes:\n- name: a\n  targets:\n  - {tier: x}", "^line 4: route 'a', target 1: provider"),
         ("nonsense", "not a mapping"),
     ],
 )

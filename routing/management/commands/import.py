@@ -14,6 +14,7 @@ from routing.diff import changes
 from routing.document import Document, DocumentError, Entry
 from routing.kinds import KINDS
 from routing.management.tables import AUTHOR, outcome, sentences, text
+from routing.places import located
 
 
 class Command(BaseCommand):
@@ -39,8 +40,9 @@ class Command(BaseCommand):
     def handle(self, *, file: str | None, env: bool, yes: bool, dry_run: bool, **options: Any) -> None:
         if env == (file is not None):
             raise CommandError("name a file, or say --env")
+        given = "" if file is None else text(file)
         try:
-            reading = _inherited() if file is None else exchange.read(text(file), os.environ)
+            reading = _inherited() if file is None else exchange.read(given, os.environ)
             self._say(*reading.notices, *allow_private_addresses(reading.document))
             replace, move = options["replace"], options["move_credentials"]
             if dry_run or (env and not yes):
@@ -54,7 +56,7 @@ class Command(BaseCommand):
                 f"Nothing was changed: {refused}. Give it again in the file or the admin, or say --move-credentials."
             ) from None
         except (DocumentError, store.RoutingRefused) as error:
-            raise CommandError(str(error)) from None
+            raise CommandError(located(str(error), given)) from None
 
     def _changes(self, reading: exchange.Reading, replace: bool, move: bool) -> list[str]:
         before, after = store.tried(reading.document, secrets=reading.secrets, replace=replace)
