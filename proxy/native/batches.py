@@ -66,15 +66,24 @@ def digest(provider: Provider, name: str) -> str:
 
 
 def over(body: Any) -> Iterator[str]:
-    """Yield the names of OpenAI's batches in an answer, one or a list of them, of which nothing more is to come."""
-    for each in _listed(body):
-        if each.get("status") in (*OVER, "failed") and isinstance(each.get("id"), str):
+    """Yield the names of batches in an answer, one or a list of them, of which nothing is to be billed later.
+
+    Of Anthropic's those of which no request succeeded: what the others used is only seen with their results.
+    """
+    for each in _batches(body):
+        ended = each.get("status") in (*OVER, "failed")
+        if each.get("type") == "message_batch":
+            counts = each.get("request_counts")
+            ended = (
+                each.get("processing_status") == "ended" and isinstance(counts, dict) and counts.get("succeeded") == 0
+            )
+        if ended and isinstance(each.get("id"), str):
             yield each["id"]
 
 
 def summed(body: Any) -> Iterator[Share]:
     """Yield OpenAI's batches in an answer, one or a list of them, that are over and say what they used."""
-    for each in _listed(body):
+    for each in _batches(body):
         if each.get("status") not in OVER:
             continue
         usage, id, model = reported(each), each.get("id"), each.get("model")
@@ -84,11 +93,12 @@ def summed(body: Any) -> Iterator[Share]:
             yield Share(id, id, model, parts, begun=float(begun) if type(begun) is int else 0.0)
 
 
-def _listed(body: Any) -> Iterator[dict[str, Any]]:
+def _batches(body: Any) -> Iterator[dict[str, Any]]:
+    """Yield OpenAI's and Anthropic's batches in an answer."""
     if isinstance(body, dict):
-        listed = body.get("data") if body.get("object") == "list" else [body]
-        for each in listed if isinstance(listed, list) else ():
-            if isinstance(each, dict) and each.get("object") == "batch":
+        listed = body["data"] if isinstance(body.get("data"), list) else [body]
+        for each in listed:
+            if isinstance(each, dict) and (each.get("object") == "batch" or each.get("type") == "message_batch"):
                 yield each
 
 

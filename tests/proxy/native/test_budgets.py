@@ -154,6 +154,19 @@ async def test_what_was_reserved_for_a_batch_is_held_until_it_is_seen_to_be_over
         assert freed == [{}, dict.fromkeys(row.holds, 0), {}]
 
 
+async def test_a_batch_of_anthropics_is_over_when_its_results_are_read_or_nothing_came_of_it(tmp_path: Path) -> None:
+    path, body, made, *_ = BATCHES["anthropic"]
+    ended = {"id": "msgbatch_1", "type": "message_batch", "processing_status": "ended"}
+    async with budgeted(tmp_path, USD) as (ask, _):
+        ask.say(made)
+        await ask(path, body, content_type="application/json")
+        for counts in ({"succeeded": 1, "errored": 0}, {"succeeded": 0, "canceled": 1}):
+            ask.say({"data": [ended | {"request_counts": counts}]})
+            assert (await ask(path, method="GET")).status == 200
+        first, looked, empty = await ask.bench.rows()
+        assert (looked.holds, empty.holds) == ({}, dict.fromkeys(first.holds, 0))
+
+
 async def test_a_batch_that_was_refused_holds_nothing(tmp_path: Path) -> None:
     path, body, *_ = BATCHES["anthropic"]
     async with budgeted(tmp_path, USD) as (ask, _):
