@@ -9,13 +9,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from accounts.pricelists import genai, litellm, own
+from accounts.pricelists import additions, genai, litellm, own
 from accounts.pricelists.offers import List, NotAList
 
 READERS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], List]]] = {
     "qlite": (own.is_own, own.read),
-    "genai-prices": (genai.is_genai, genai.read),
-    "litellm": (litellm.is_litellm, litellm.read),
+    "genai-prices": (genai.is_genai, lambda document: additions.completed(genai.read(document))),
+    "litellm": (litellm.is_litellm, lambda document: additions.completed(litellm.read(document))),
 }
 
 

@@ -21,14 +21,16 @@ BESIDE = {
 
 
 def added(prices: List) -> List:
-    """Return the list with ours, where it has no price for those models or units."""
+    """Return the list with ours, where it has no price for those models."""
     known = {offer.key for offer in prices.offers}
     more = [offer for offer in ADDED if offer.key not in known]
-    offers = sorted(
-        (*map(_beside, prices.offers), *more),
-        key=lambda each: (each.kind, each.model, each.effective_from or BEGINNING),
-    )
+    offers = sorted((*prices.offers, *more), key=lambda each: (each.kind, each.model, each.effective_from or BEGINNING))
     return replace(prices, offers=tuple(offers))
+
+
+def completed(prices: List) -> List:
+    """Return the list with ours beside what it says of a model."""
+    return replace(prices, offers=tuple(map(_beside, prices.offers)))
 
 
 def _beside(offer: Offer) -> Offer:

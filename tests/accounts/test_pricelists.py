@@ -306,14 +306,21 @@ def test_finances_price_for_everything_else_hides_no_list() -> None:
 def test_the_shipped_list_can_be_written_as_it_is() -> None:
     text = (Path(pricelists.__file__).parent.parent / "prices.json").read_text()
     assert own.write(pricelists.read(text)) == text
-    assert own.write(additions.added(pricelists.read(text))) == text
+    assert own.write(additions.added(additions.completed(pricelists.read(text)))) == text
 
 
 def test_speech_without_reported_tokens_gets_a_price_beside_that_of_its_tokens() -> None:
     told = Offer("openai", "gpt-4o-mini-tts", BEGINNING, {"input": 600_000_000, "characters": 1}, note="Theirs.")
     mute = replace(told, amounts={"input": 600_000_000})
-    known, given = (additions.added(List("x", "y", (each,))).offers for each in (told, mute))
+    known, given = (additions.completed(List("x", "y", (each,))).offers for each in (told, mute))
     assert told in known
-    (made,) = (each for each in given if each.model == "gpt-4o-mini-tts")
+    (made,) = given
     assert made.amounts == {"input": 600_000_000, "characters": 15_000_000_000}
     assert made.note.startswith("Theirs. Without reported tokens")
+
+
+def test_another_list_does_not_take_that_price_away() -> None:
+    theirs = {"input_cost_per_token": 6e-07, "output_cost_per_token": 1.2e-05, "mode": "audio_speech"}
+    read = pricelists.read(json.dumps({"gpt-4o-mini-tts": {"litellm_provider": "openai", **theirs}}))
+    (told,) = read.offers
+    assert told.amounts["characters"] == 15 * USD

@@ -83,7 +83,7 @@ class Command(BaseCommand):
             self.stdout.write("Nothing was booked. With --apply it is.")
 
     def _convert(self, prices: List) -> None:
-        self.stdout.write(own.write(additions.added(prices)), ending="")
+        self.stdout.write(own.write(additions.added(additions.completed(prices))), ending="")
 
 
 def _installed() -> List:
