@@ -375,7 +375,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['-at'],
-                'constraints': [models.UniqueConstraint(fields=('budget', 'first', 'percent'), name='accounts_budgetalert_once')],
+                'constraints': [models.UniqueConstraint(fields=('budget', 'first', 'percent', 'amount_nano'), name='accounts_budgetalert_once')],
             },
         ),
         migrations.CreateModel(

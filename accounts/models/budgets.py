@@ -125,7 +125,7 @@ class BudgetHold(models.Model):
 
 
 class BudgetAlert(models.Model):
-    """A threshold that was reached in a window: one row, whoever notices, told by mail and webhook."""
+    """A threshold of an amount that was reached in a window: one row, whoever notices, told by mail and webhook."""
 
     class State(models.TextChoices):
         WAITING = "waiting"
@@ -148,7 +148,11 @@ class BudgetAlert(models.Model):
 
     class Meta:
         ordering = ["-at"]
-        constraints = [models.UniqueConstraint(fields=["budget", "first", "percent"], name="accounts_budgetalert_once")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["budget", "first", "percent", "amount_nano"], name="accounts_budgetalert_once"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.percent} % of {self.budget}"

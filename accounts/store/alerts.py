@@ -22,6 +22,7 @@ DUE = f"SELECT 1 FROM {BudgetAlert._meta.db_table} WHERE state = 'waiting' AND d
 def notice(at: float | None = None) -> int:
     """Write a row for each threshold that a budget has reached in its window. Returns how many are new.
 
+    Where its amount was changed since, those of the new one are reached anew.
     A while after midnight also in the window gone by, to which calls that end only then are still booked.
     """
     now = timezone.now().timestamp() if at is None else at
@@ -29,7 +30,7 @@ def notice(at: float | None = None) -> int:
     if day_of(now - LATE_SECONDS) != day_of(now):
         moments.append(now - LATE_SECONDS)
     reached = (each for moment in moments for standing in standings(watched, moment) for each in _reached(standing))
-    found = {(alert.budget_id, alert.first, alert.percent): alert for alert in reached}
+    found = {(alert.budget_id, alert.first, alert.percent, alert.amount_nano): alert for alert in reached}
     known = set(_known(list(found.values())))
     new = [alert for key, alert in found.items() if key not in known]
     BudgetAlert.objects.bulk_create(new, ignore_conflicts=True)
@@ -88,11 +89,11 @@ def _reached(standing: Standing) -> Iterator[BudgetAlert]:
             )
 
 
-def _known(found: list[BudgetAlert]) -> Iterator[tuple[int, object, int]]:
+def _known(found: list[BudgetAlert]) -> Iterator[tuple[int, object, int, int]]:
     same = BudgetAlert.objects.filter(
         budget__in={alert.budget_id for alert in found}, first__in={alert.first for alert in found}
     )
-    yield from same.values_list("budget_id", "first", "percent")
+    yield from same.values_list("budget_id", "first", "percent", "amount_nano")
 
 
 def _letter(alert: BudgetAlert, channels: tuple[str, ...], extra: tuple[str, ...]) -> Letter:

@@ -47,6 +47,22 @@ def test_a_threshold_is_noticed_once_in_each_window() -> None:
 
 
 @pytest.mark.django_db
+def test_a_changed_amount_is_reached_anew() -> None:
+    row = budget(thresholds=[80])
+    spent(90)
+    assert alerts.notice() == 1
+    row.amount_nano = 1000 * USD
+    row.save()
+    assert alerts.notice() == 0
+    DailyTotal.objects.update(cost_nano=800 * USD)
+    assert [alerts.notice(), alerts.notice()] == [1, 0]
+    row.amount_nano = 100 * USD
+    row.save()
+    assert alerts.notice() == 0
+    assert sorted(BudgetAlert.objects.values_list("amount_nano", flat=True)) == [100 * USD, 1000 * USD]
+
+
+@pytest.mark.django_db
 def test_what_ends_after_midnight_is_noticed_and_told_of_its_own_day(settings: Any) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     for window in ("day", "month", "total"):
