@@ -7,8 +7,8 @@ import orjson
 from proxy.dialects.base import Json
 from proxy.errors import GatewayError
 from proxy.providers.anthropic import usage
-from proxy.providers.anthropic.conversation import input_of
 from proxy.providers.anthropic.finish import anthropic_reason
+from proxy.providers.arguments import input_of
 from proxy.providers.openai import parse_usage
 
 ERROR_TYPES = {

@@ -4,19 +4,15 @@ import hashlib
 import re
 from typing import Any
 
-import orjson
-
 from proxy.body import Json
 from proxy.providers.anthropic import parts, shape
 from proxy.providers.anthropic.draft import Draft
+from proxy.providers.arguments import input_of
 from proxy.providers.draft import CALL, CALLED
 from proxy.providers.names import wire_name
 
 # The API wants a user to speak first, and never takes an empty turn. OpenAI takes both.
 SILENCE = "."
-# Arguments a model once wrote that are no JSON object: kept under this name, since `input` has to be an object.
-INVALID = "invalid_arguments"
-DEEP = 200  # brackets; what has fewer is flat enough to be written again
 _ID = re.compile(r"[a-zA-Z0-9_-]+")
 _NOT_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _SYSTEM = frozenset({"system", "developer"})
@@ -198,19 +194,6 @@ def _call(value: Any, param: str, draft: Draft) -> Json:
 def _use(called: str, name: str, arguments: Any, param: str) -> Json:
     text = shape.text("" if arguments is None else arguments, f"{param}.arguments")
     return {"type": "tool_use", "id": called, "name": wire_name(name), "input": input_of(text)}
-
-
-def input_of(arguments: str) -> Json:
-    """Return a call's arguments as an object. What is none, such as JSON that was cut short, is kept as text."""
-    if not arguments.strip():
-        return {}
-    try:
-        value = orjson.loads(arguments)
-        if arguments.count("{") + arguments.count("[") > DEEP:
-            orjson.dumps([[[[[[[[value]]]]]]]])  # as deep as it will stand, which may be deeper than can be written
-    except (ValueError, TypeError):
-        return {INVALID: arguments}
-    return value if type(value) is dict else {INVALID: arguments}
 
 
 def wire_id(asked: str) -> str:

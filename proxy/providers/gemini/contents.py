@@ -7,6 +7,7 @@ import orjson
 from proxy.body import DEPTH_LIMIT, Json
 from proxy.dialects import checks
 from proxy.errors import BadRequest
+from proxy.providers.arguments import input_of
 from proxy.providers.draft import MARKS, PART
 from proxy.providers.gemini import media, names
 from proxy.providers.gemini.draft import Draft
@@ -133,7 +134,8 @@ class Contents:
         """Return a call, without an id; of those that never get one the latest by its name is the one answered."""
         self._draft.note_unknown(function, CALLED, "messages.tool_calls.function")
         own = checks.required(function, "name", str, path=f"{path}.")
-        told: Json = {"name": names.sent(own), "args": _arguments(function, f"{path}.")}
+        arguments = checks.optional(function, "arguments", str, path=f"{path}.")
+        told: Json = {"name": names.sent(own), "args": input_of(arguments or "")}
         self._count += 1
         self._unnamed[own] = (self._count, told["name"])
         return told
@@ -182,14 +184,6 @@ def _signature(holder: Json) -> str | None:
     for name in ("extra_content", "google", "thought_signature"):
         value = value.get(name) if type(value) is dict else None
     return value if type(value) is str and value else None
-
-
-def _arguments(function: Json, path: str) -> Json:
-    text = checks.optional(function, "arguments", str, path=path)
-    arguments = _loaded(text) if text and text.strip() else {}
-    if type(arguments) is not dict:
-        raise BadRequest(f"'{path}arguments' must be a JSON object, as text.", param=f"{path}arguments")
-    return arguments
 
 
 def _response(texts: list[str]) -> Json:
