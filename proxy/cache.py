@@ -23,6 +23,7 @@ ECHOED = frozenset({"user", "metadata"})  # a Response repeats these, so there t
 # dialect; a stream's events in it; or chat's chunks, of which events of the caller's dialect are made again.
 CHAT, BODY, EVENTS, CHUNKS = "chat", "body", "events", "chunks"
 FINISHED = ("stop", "tool_calls", "function_call", "length")
+MOST = 2.0**53  # beyond this whole numbers have no exact float
 FLIGHT_SECONDS = 30.0
 ENTRY_OVERHEAD = 1500  # bytes of memory besides the answer
 MAX_ENTRY_BYTES = 1024 * 1024
@@ -65,7 +66,7 @@ def key_of(call: Call) -> str:
     """Return the key: SHA-256 over the team, where the route leads, and the request without what does not matter."""
     dialect = call.dialect
     ignored = IGNORED - ECHOED if dialect is not None and dialect.name == "responses" else IGNORED
-    request = {name: value for name, value in call.asked.body.items() if name not in ignored}
+    request = {name: _same(value) for name, value in call.asked.body.items() if name not in ignored}
     digest = hashlib.sha256(orjson.dumps(request, option=orjson.OPT_SORT_KEYS))
     route = call.match.route
     way = [call.grant.team, route.name, str(route.answer_as_asked), *(target.name for target in call.match.targets)]
@@ -74,6 +75,11 @@ def key_of(call: Call) -> str:
         way += [dialect.name, str(call.asked.stream), call.asked.model, *(f"{n}:{told}" for n, told in call.carried)]
     digest.update("\0".join(way).encode())
     return digest.hexdigest()
+
+
+def _same(value: Any) -> Any:
+    """Return a parameter as it is compared: a temperature of 1.0 is one of 1."""
+    return int(value) if type(value) is float and value.is_integer() and abs(value) < MOST else value
 
 
 @dataclass(slots=True)

@@ -78,6 +78,13 @@ async def test_user_and_metadata_do_not_matter_but_the_team_does(tmp_path: Path)
         assert (await gw.ask(ASK, grant=other(team="blue"))).cache == "MISS"
 
 
+async def test_a_number_is_the_same_however_it_is_written(tmp_path: Path) -> None:
+    async with MockServer() as mock, bench(tmp_path, one(mock), ttl=60) as gw:
+        asked = orjson.dumps(ASK)[:-1] + b',"temperature":%s,"odd":1e300}'
+        for written, told in ((b"1", "MISS"), (b"1.0", "HIT"), (b"0.5", "MISS"), (b"5e-1", "HIT")):
+            assert (await gw.ask(asked % written)).cache == told
+
+
 async def test_it_does_as_cache_control_says(tmp_path: Path) -> None:
     async with MockServer() as mock, bench(tmp_path, one(mock), ttl=60) as gw:
         assert (await gw.ask(ASK, reads_cache=False, writes_cache=False)).cache == "BYPASS"
