@@ -1,7 +1,7 @@
 """Functions of a translated chat as OpenAI takes them, and with it many who speak its dialect.
 
 Anthropic and Google allow longer names, and Google other letters. Neither asks that an object's schema list its
-properties where it has none, as OpenAI does.
+properties where it has none, as OpenAI does. What a function brings is text there: pictures and files are the user's.
 """
 
 from typing import Any
@@ -9,15 +9,38 @@ from typing import Any
 from proxy.body import Json
 from proxy.providers.names import OPENAI, wire_name
 
+BELOW = "(The tool's pictures and documents follow in the next message.)"
+
 
 def taken(body: Json) -> Json:
     """Return a chat request whose functions OpenAI takes; the same one where it takes them as they are."""
-    told = body | {"messages": [_message(each) for each in body["messages"]]}
+    told = body | {"messages": [_message(each) for each in _with_text_alone(body["messages"])]}
     if body.get("tools"):
         told["tools"] = [_tool(each) for each in body["tools"]]
     if isinstance(choice := body.get("tool_choice"), dict):
         told["tool_choice"] = _choice(choice)
     return body if told == body else told
+
+
+def _with_text_alone(messages: list[Json]) -> list[Json]:
+    """Return messages with what else than text tools brought put in front of what the user says next."""
+    told: list[Json] = []
+    shown: list[Json] = []
+    for message in messages:
+        content, role = message.get("content"), message["role"]
+        if role == "tool" and isinstance(content, list):
+            texts = [part["text"] for part in content if part["type"] == "text"]
+            shown += (others := [part for part in content if part["type"] != "text"])
+            message = message | {"content": "\n".join([*texts, BELOW])} if others else message
+        elif role != "tool" and shown:
+            said = {"type": "text", "text": content} if isinstance(content, str) else None
+            if role == "user":
+                message = message | {"content": shown + ([said] if said else content or [])}
+            else:
+                told.append({"role": "user", "content": shown})
+            shown = []
+        told.append(message)
+    return [*told, {"role": "user", "content": shown}] if shown else told
 
 
 def _message(message: Json) -> Json:

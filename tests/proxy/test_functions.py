@@ -87,3 +87,30 @@ def test_what_openai_takes_stays_the_same_object() -> None:
         "tool_choice": {"type": "function", "function": {"name": "f"}},
     }
     assert taken(body) is body
+
+
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+BELOW = "(The tool's pictures and documents follow in the next message.)"
+
+
+@pytest.mark.parametrize("then", [[], [{"type": "message", "role": "user", "content": "Well?"}], ["call"]], ids=str)
+async def test_a_picture_that_a_tool_brings_is_the_users(then: list[Any], tmp_path: Path) -> None:
+    """Servers take text alone from a tool; Codex looks at pictures with one."""
+    calls = [{"type": "function_call", "call_id": f"c{n}", "name": "look", "arguments": "{}"} for n in range(3)]
+    shown = {"type": "input_image", "image_url": PICTURE["image_url"]["url"], "detail": "auto"}  # type: ignore[index]
+    brought = [
+        {"type": "function_call_output", "call_id": "c0", "output": [{"type": "input_text", "text": "This:"}, shown]},
+        {"type": "function_call_output", "call_id": "c1", "output": "nothing"},
+    ]
+    last = {"type": "function_call_output", "call_id": "c2", "output": "seen"}
+    said = [calls[2], last] if then == ["call"] else then
+    body = {"model": "m", "input": [{"role": "user", "content": "Look."}, *calls[:2], *brought, *said]}
+    async with MockServer() as mock, bench(tmp_path, [route("m", (provider(mock.base_url), "up"))]) as gw:
+        await ask(gw, "responses", body, stream=False)
+        messages = mock.hits[0].json["messages"][2:]
+    assert [each["content"] for each in messages[:2]] == [f"This:\n{BELOW}", "nothing"]
+    parts = messages[2]["content"]
+    assert messages[2]["role"] == "user"
+    assert parts[0]["image_url"]["url"] == PICTURE["image_url"]["url"]  # type: ignore[index]
+    assert [part["text"] for part in parts[1:]] == (["Well?"] if len(then) and then != ["call"] else [])
+    assert [each["role"] for each in messages[3:]] == (["assistant", "tool"] if then == ["call"] else [])

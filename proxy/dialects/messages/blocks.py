@@ -7,9 +7,9 @@ import orjson
 from proxy.dialects import checks
 from proxy.dialects.base import Json
 from proxy.errors import BadRequest
+from proxy.providers.functions import BELOW
 
 FAILED = "Error: "  # before what a tool brought, where the caller says that it failed
-BELOW = "(The tool's pictures and documents follow in the next message.)"
 
 
 def text_of(holder: Json, name: str, path: str) -> str:
