@@ -48,6 +48,8 @@ TAKES = {
 }
 # Every server that resembles OpenAI knows `max_tokens`; the newer name is refused by some and ignored by others.
 OLDER_LENGTH, LENGTH = frozenset({"openai-compatible"}), "max_completion_tokens"
+# Whose callers may say that nothing shall be thought, in words that few who resemble OpenAI have.
+SAY_OFF, EFFORT, OFF = frozenset({"anthropic", "gemini"}), "reasoning_effort", "none"
 KNOW_DEVELOPERS, DEVELOPER = frozenset({"openai", "azure-openai"}), "developer"
 _CHAT = OpenAIChat()
 Headers = tuple[tuple[str, str], ...]
@@ -124,7 +126,7 @@ class Translated:
 
     def request(self, call: Call, target: Target) -> Outgoing:
         adapter = _adapter(target)
-        chat = _likened(call.chat, target) if adapter.dialect == "openai" else _signed(call, target, adapter)
+        chat = _likened(call, target) if adapter.dialect == "openai" else _signed(call, target, adapter)
         if (dialect := call.dialect) is None:
             return adapter.request(chat, target)
         try:
@@ -132,7 +134,9 @@ class Translated:
         except BadRequest as error:
             error.param = callers_param(call, self, error.param)
             raise
-        named = [callers_words.said(name, dialect.name) for name in out.ignored]
+        dropped = EFFORT in call.chat.body and EFFORT not in chat.body
+        names = (*out.ignored, EFFORT) if dropped else out.ignored
+        named = [callers_words.said(name, dialect.name) for name in names]
         return replace(out, ignored=tuple(dict.fromkeys((*named, *dialect.ignored(call.asked)))))
 
     def stream(self, call: Call, target: Target, source: Source, deadline: float) -> ProviderStream:
@@ -285,12 +289,13 @@ def _with_carried(headers: Headers, carried: Headers, dialect: str) -> Headers:
     return (*(pair for pair in headers if pair[0] not in told), *told.items()) if told else headers
 
 
-def _likened(chat: Chat, target: Target) -> Chat:
+def _likened(call: Call, target: Target) -> Chat:
     """Return a translated chat as a provider who speaks OpenAI's dialect takes it.
 
     It goes without what belongs to another provider; thoughts stay for who wants them back. Few but OpenAI know of
     developers, and of lengths under their newer name: to others these are the system, and `max_tokens`.
     """
+    chat = call.chat
     if target.provider.kind in STRICT:
         _refuse_addresses(chat.body, target)
     raw, found = left_out(chat.raw, chat.body, FOREIGN)
@@ -301,6 +306,8 @@ def _likened(chat: Chat, target: Target) -> Chat:
     if target.provider.kind in OLDER_LENGTH and LENGTH in body:
         renamed = {"max_tokens" if name == LENGTH else name: value for name, value in body.items()}
         raw = orjson.dumps(body := renamed)
+    if call.dialect is not None and call.dialect.name in SAY_OFF and body.get(EFFORT) == OFF:
+        raw = orjson.dumps(body := {name: value for name, value in body.items() if name != EFFORT})
     if (taken := functions.taken(body)) is not body:
         raw = orjson.dumps(body := taken)
     return chat if raw is chat.raw else Chat(raw, body, chat.model, chat.stream, chat.wants_usage)

@@ -18,6 +18,7 @@ from proxy.dialects.responses import Responses
 from proxy.errors import GatewayError
 from proxy.upstream import Upstream
 from routing.values import Provider
+from tests.gateway import wires
 from tests.proxy.harness import TIMEOUTS, bench, provider, route
 from tests.proxy.providers.passing import Scripted
 
@@ -157,3 +158,45 @@ async def test_a_strict_function_is_named_where_its_caller_says_so(
     tmp_path: Path, surface: str, body: dict[str, Any]
 ) -> None:
     assert (await asked(tmp_path, surface, body, "gemini")).ignored == ("tools.strict",)
+
+
+OFF = {
+    "anthropic": {
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "Hi"}],
+        "thinking": {"type": "disabled"},
+    },
+    "gemini": {
+        "contents": [{"parts": [{"text": "Hi"}]}],
+        "generationConfig": {"thinkingConfig": {"thinkingBudget": 0}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("surface", "kind", "model", "told", "named"),
+    [
+        ("anthropic", "gemini", "gemini-2.5-flash", {"thinkingConfig": {"thinkingBudget": 0}}, ()),
+        ("anthropic", "gemini", "gemini-2.5-pro", {"thinkingConfig": {"thinkingBudget": 128}}, ("thinking",)),
+        ("gemini", "anthropic", "claude-opus-5", {"type": "disabled"}, ()),
+        ("gemini", "anthropic", "claude-opus-5-5", None, ("generationConfig.thinkingConfig",)),
+        ("anthropic", "openai-compatible", "m", None, ("thinking",)),
+        ("gemini", "openai", "m", None, ("generationConfig.thinkingConfig",)),
+    ],
+)
+async def test_thinking_is_off_where_that_can_be_said_and_named_where_not(
+    tmp_path: Path, surface: str, kind: str, model: str, told: Any, named: tuple[str, ...]
+) -> None:
+    url: dict[str, Any] = {"model": "m", "stream": False} if surface == "gemini" else {}
+    raw = orjson.dumps(OFF[surface] if url else OFF[surface] | {"model": "m"})
+    async with MockServer() as mock:
+        mock.script("*", lambda hit: wires.WIRES[kind if kind in wires.WIRES else "openai-compatible"](hit, "text"))
+        root = mock.base_url.removesuffix("/v1") if kind in ("anthropic", "gemini") else mock.base_url
+        async with bench(tmp_path, [route("m", (replace(provider(root), kind=kind), model))]) as gw:
+            call = gw.receive(size=len(raw), dialect=DIALECTS[surface])
+            reply = await serving.serve(gw.gateway, call, raw, **url)
+        sent = mock.hits[0].json
+    assert reply.ignored == named
+    assert sent.get("thinking") == (told if kind == "anthropic" else None)
+    assert sent.get("generationConfig", {}).get("thinkingConfig") == (told or {}).get("thinkingConfig")
+    assert "reasoning_effort" not in sent

@@ -47,12 +47,6 @@ def config(request: Json) -> Json:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def hints(request: Json) -> list[str]:
-    """Return the names of known members that are left out: no thinking at all is no word of most models."""
-    thinking = inner(inner(request, "generationConfig"), "thinkingConfig", path=PATH)
-    return [f"{PATH}thinkingConfig.thinkingBudget"] if thinking.get("thinkingBudget") == 0 else []
-
-
 def wants_thoughts(request: Json) -> bool:
     """Say whether the caller wants to see what the model thinks. What passes to Gemini may be wrong: it will say so."""
     try:
@@ -62,7 +56,7 @@ def wants_thoughts(request: Json) -> bool:
 
 
 def effort(given: Json) -> str | None:
-    """Return the effort, said by a word or in tokens. Off (0) needs no word that most would not know."""
+    """Return the effort, said by a word or in tokens, of which 0 are none."""
     path = f"{PATH}thinkingConfig."
     thinking = inner(given, "thinkingConfig", path=PATH)
     level = checks.optional(thinking, "thinkingLevel", str, path=path)
@@ -71,8 +65,10 @@ def effort(given: Json) -> str | None:
             raise BadRequest(f"'{path}thinkingLevel' must be one of {', '.join(LEVELS)}.", param=f"{path}thinkingLevel")
         return LEVELS[level.upper()]
     budget = checks.whole(thinking, "thinkingBudget", -1, path=path)
-    if budget is None or budget < 1:
+    if budget is None or budget < 0:
         return None
+    if budget == 0:
+        return "none"
     return "low" if budget <= 1024 else "medium" if budget <= 8192 else "high"
 
 

@@ -39,7 +39,7 @@ def chat(asked: Asked) -> Json:
 def hints(asked: Asked) -> tuple[str, ...]:
     """Return the names of members that are left out without changing what is asked for."""
     request = request_of(asked)
-    named = [*left_out.names(request), *config.hints(request)]
+    named = left_out.names(request)
     if str(request.get("serviceTier") or "").lower() not in {"", *TIERS, *USUAL_TIERS}:
         named.append("serviceTier")
     return tuple(name[:64] for name in named)

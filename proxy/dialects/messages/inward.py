@@ -70,7 +70,7 @@ def hints(body: Json) -> tuple[str, ...]:
 def _unthought(body: Json) -> Iterator[str]:
     """Yield what is asked of thinking and an effort cannot say; that thoughts be summed up is how others tell them."""
     thinking, config = body.get("thinking") or {}, body.get("output_config") or {}
-    if thinking.get("type") in ("disabled", "between_tools"):
+    if thinking.get("type") == "between_tools" or (thinking.get("type") == "disabled" and config.get("effort")):
         yield "thinking"
     elif thinking.get("budget_tokens") is not None and config.get("effort") is not None:
         yield "thinking.budget_tokens"
@@ -141,13 +141,13 @@ def _stops(body: Json) -> list[str] | None:
 
 
 def _effort(body: Json) -> str | None:
-    """Return the effort: said as such, or in tokens to think with. Off needs no word, and most would not know it."""
+    """Return the effort: said as such, as none, or in tokens to think with."""
     config = checks.optional(body, "output_config", dict) or {}
     said = checks.one_of(config, "effort", EFFORTS, path="output_config.")
     thinking = checks.optional(body, "thinking", dict) or {}
     kind = checks.one_of(thinking, "type", THINKING, path="thinking.")
     if said is not None or kind != "enabled":
-        return said
+        return "none" if said is None and kind == "disabled" else said
     budget = checks.whole(thinking, "budget_tokens", 1, path="thinking.")
     if budget is None:
         raise checks.missing("thinking.budget_tokens")
