@@ -6,6 +6,7 @@ from typing import Any
 from accounts.keys import Grant, may_use
 from accounts.prices import Book
 from proxy.errors import ModelNotFound, NotFound
+from proxy.surfaces import paging
 from proxy.surfaces.access import grant_of
 from proxy.surfaces.answers import Answer, as_json
 from proxy.surfaces.gateway import current, only
@@ -23,14 +24,9 @@ async def list_models(request: GatewayRequest, *, gemini: bool = False) -> Answe
     snapshot = gateway.snapshot  # read once: it may be swapped at any moment
     models = [shape(snapshot, name, grant.team) for name in usable(snapshot, gateway.book, grant)]
     if shape is _gemini:
-        return as_json(request, {"models": models})
+        return as_json(request, paging.gemini(models, request.GET))
     if shape is _anthropic:
-        ends = (
-            {"first_id": models[0]["id"], "last_id": models[-1]["id"]}
-            if models
-            else {"first_id": None, "last_id": None}
-        )
-        return as_json(request, {"data": models, "has_more": False, **ends})
+        return as_json(request, paging.anthropic(models, request.GET))
     return as_json(request, {"object": "list", "data": models})
 
 

@@ -313,6 +313,12 @@ def test_every_client_sees_the_models(stand: Stand) -> None:
         assert {f"on-{kind}" for kind in KINDS} <= names
         assert names == {model.id for model in two.client.models.list()}
         assert names == {str(model.name).removeprefix("models/") for model in three.client.models.list()}
+        first = two.client.models.list(limit=2)
+        assert (len(first.data), first.has_more) == (2, True)
+        assert [model.id for model in first] == [model.id for model in two.client.models.list()]
+        paged = three.client.models.list(config={"page_size": 2})
+        assert paged.page_size == len(paged.page) == 2
+        assert names == {str(model.name).removeprefix("models/") for model in paged}
 
 
 def test_tokens_are_counted_for_callers_whose_target_counts_none(stand: Stand) -> None:
