@@ -4,7 +4,9 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
+from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from routing.address import AddressRefused, check_url
 
 SHORTEST_SECRET = 16  # characters
 reader = environ.Env()
+_read: set[str] = set()
 _SETTING = re.compile(
     r"""(?:export\s+)?([A-Za-z_]\w*)\s*=\s*"""
     r"""(?:'([^']*)'|"((?:[^"\\]|\\.)*)"|([^'"\s#].*?|))"""  # literal, with escapes, plain
@@ -48,8 +51,16 @@ def read_file(path: Path) -> None:
         os.environ.setdefault(name, value)
 
 
+def misspelt(names: Iterable[str]) -> list[str]:
+    """Return a sentence for each of these variables that is nearly a setting of ours, and none."""
+    ours = sorted(name for name in names if name.startswith("QLITE_") and name not in _read)
+    near = {name: get_close_matches(name, _read, n=1, cutoff=0.88) for name in ours}
+    return [f"{name} is no setting, {found[0]} is." for name, found in near.items() if found]
+
+
 def text(name: str, default: str = "") -> str:
     """Read a string; blanks around it are dropped, and one that is empty is as good as none."""
+    _read.add(name)
     return str(reader.str(name, default="")).strip() or default
 
 

@@ -97,6 +97,30 @@ def test_processes_that_start_at_once_have_one_secret(tmp_path: Path, monkeypatc
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_it_says_which_setting_was_meant() -> None:
+    given = [
+        "QLITE_DRAIN_TIMEOUTS",
+        "QLITE_DRAIN_TIMEOUT",
+        "QLITE_ALLOWED_HOST",
+        "QLITE_KEY",
+        "QLITE_OPENAI_KEY",
+        "PATH",
+    ]
+    assert env.misspelt(given) == [
+        "QLITE_ALLOWED_HOST is no setting, QLITE_ALLOWED_HOSTS is.",
+        "QLITE_DRAIN_TIMEOUTS is no setting, QLITE_DRAIN_TIMEOUT is.",
+    ]
+    # What is read elsewhere, or by others, and what a first start alone reads.
+    others = [
+        "QLITE_TEST_MODEL",
+        "QLITE_TEST_PROVIDER",
+        "QLITE_ADMIN_PASSWORD",
+        "QLITE_DATABASE_POOL",
+        "QLITE_TEST_KEY",
+    ]
+    assert env.misspelt(others) == []
+
+
 def test_origins_are_read_as_browsers_name_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QLITE_TEST_ORIGINS", "https://a.example/, http://[::1]:3000, vscode-webview://x, *")
     assert env.origins("QLITE_TEST_ORIGINS", also=("*",)) == [

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from prometheus_client.multiprocess import mark_process_dead
 
-from qlite_site import wiring
+from qlite_site import env, wiring
 from qlite_site.fitness import damage
 from qlite_site.server import ServerConfig, serve
 from qlite_site.server.listen import parts
@@ -54,6 +54,8 @@ class Command(BaseCommand):
             websockets=True,
             root_path=settings.FORCE_SCRIPT_NAME or "",
         )
+        for sentence in env.misspelt(os.environ):
+            self.stderr.write(sentence)
         try:
             parts(bind)
             self._look_for_database()
