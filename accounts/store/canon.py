@@ -64,11 +64,16 @@ def _said(names: Sequence[str], row: Row) -> dict[str, Any]:
     return said
 
 
+def moment(value: datetime) -> str:
+    """Return a time in UTC as SQLite keeps it. What SQLite gives back says no zone and is in UTC already."""
+    return (value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)).isoformat(" ")
+
+
 def plain(value: Any) -> Any:
     """Return a value as SQLite keeps it."""
     kind = type(value)
     if kind is bool:
         return int(value)
     if kind is datetime:
-        return value.astimezone(UTC).isoformat(" ")[:-6]
+        return moment(value)
     return value.isoformat() if kind is date else value

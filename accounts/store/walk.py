@@ -41,7 +41,7 @@ class Record:
     @property
     def place(self) -> Place:
         at = self.row[AT]
-        return (at if isinstance(at, str) else at.astimezone(UTC).isoformat(" ")[:-6]), self.id
+        return (at if isinstance(at, str) else canon.moment(at)), self.id
 
 
 def pages(day: date, after: Place = START, until: Place | None = None, *, size: int = PIECE) -> Iterator[list[Record]]:

@@ -78,6 +78,17 @@ def test_a_sound_ledger_is_sealed_day_after_day(ids: list[str], tmp_path: Path) 
     assert [day.head for day in LedgerDay.objects.order_by("day")] == heads
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
+def test_the_chain_is_the_same_in_every_time_zone(ids: list[str], tmp_path: Path, settings: Any, zone: str) -> None:
+    settings.TIME_ZONE = zone
+    keep()
+    first = LedgerDay.objects.get(day=DAY)
+    assert (first.requests, first.links, first.problem_count) == (len(ids), 2, 0)
+    assert verify(tmp_path) == []
+    settings.TIME_ZONE = "UTC"
+    assert verify(tmp_path) == []
+
+
 def test_today_is_not_sealed(tmp_path: Path) -> None:
     now = timezone.now()
     save_entries(raw(settled(at=now.timestamp())))
