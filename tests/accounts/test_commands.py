@@ -69,6 +69,12 @@ def test_it_refuses_a_name_that_is_no_line_of_text(name: str) -> None:
     assert not Team.objects.exists()
 
 
+@pytest.mark.parametrize("text", ["2026-13-01", "yesterday", "2026-11-01T12:00"])
+def test_it_says_what_a_day_looks_like(text: str) -> None:
+    with pytest.raises(CommandError, match=f"'{text}' is no date such as 2027-01-31"):
+        run("ledger", "rebuild", "--day", text)
+
+
 def test_a_team_made_by_mistake_is_noticed() -> None:
     for name in ("red", "reed", "blue"):
         Team.objects.create(name=name)

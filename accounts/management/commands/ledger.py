@@ -3,7 +3,6 @@
 import os
 import sys
 from argparse import ArgumentParser
-from datetime import date
 from getpass import getuser
 from typing import Any
 
@@ -11,7 +10,7 @@ import orjson
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.management.moments import moment
+from accounts.management.moments import day, moment
 from accounts.money import usd
 from accounts.store import export, rebuild, reprice, verify
 from accounts.store.rebuild import RebuildRefused
@@ -29,7 +28,7 @@ class Command(BaseCommand):
         out.add_argument("--since", type=moment, help="Only what came in since this date or time.")
 
         again = actions.add_parser("rebuild", help="Count daily totals anew, and replace those that are off.")
-        again.add_argument("--day", type=date.fromisoformat, help="Only this day; else all that have their details.")
+        again.add_argument("--day", type=day, help="Only this day; else all that have their details.")
         again = actions.add_parser("reprice", help="Reckon a period with today's prices; only --apply books anything.")
         again.add_argument("--since", type=moment, required=True, help="From this date or time on,")
         again.add_argument("--until", type=moment, required=True, help="and before this one.")
@@ -51,9 +50,9 @@ class Command(BaseCommand):
     def _rebuild(self, options: dict[str, Any]) -> None:
         days = [options["day"]] if options["day"] else rebuild.days()
         count = 0
-        for day in days:
+        for each in days:
             try:
-                found = rebuild.rebuild(day)
+                found = rebuild.rebuild(each)
             except RebuildRefused as refused:
                 raise CommandError(str(refused)) from refused
             count += bool(found)
