@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
@@ -172,7 +173,9 @@ class PriceAdmin(ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        unused = obj is None or obj.approved_at is None or obj.effective_from > timezone.now()
+        """A planned version may go, unless a second person has approved it: then a new version says otherwise."""
+        planned = obj is not None and obj.effective_from > timezone.now() and not settings.PRICE_APPROVAL
+        unused = obj is None or obj.approved_at is None or planned
         return unused and super().has_delete_permission(request, obj)
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:

@@ -141,6 +141,11 @@ def test_a_second_person_approves_a_price(finance: Client, settings: Any) -> Non
     assert (made.approved_by, made.approved_at is None) == ("otto", False)
     page = finance.get(listed).content.decode()
     assert "waiting for approval" not in page and "Approve the selected" not in page
+    planned = rows.price(effective_from=timezone.now() + timedelta(days=1), approved_at=timezone.now())
+    waiting = rows.price(effective_from=timezone.now() + timedelta(days=2))
+    for version, status in ((planned, 403), (waiting, 302)):
+        gone = finance.post(reverse("admin:accounts_price_delete", args=[version.pk]), {"post": "yes"})
+        assert gone.status_code == status
     assert "by otto" in finance.get(reverse("admin:accounts_price_change", args=[made.pk])).content.decode()
 
 
