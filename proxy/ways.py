@@ -20,7 +20,7 @@ from proxy.passage import Passage
 from proxy.providers import ADAPTERS, functions
 from proxy.providers.anthropic import capabilities
 from proxy.providers.base import Adapter, Json, Outgoing
-from proxy.providers.breaks import instead, is_alone
+from proxy.providers.breaks import instead, is_alone, reported
 from proxy.providers.extensions import FOREIGN, STRICT, left_out
 from proxy.providers.gemini import address, embeddings
 from proxy.providers.gemini.draft import begin
@@ -150,7 +150,8 @@ class Translated:
     def read(self, call: Call, target: Target, raw: bytes) -> Read:
         adapter = _adapter(target)
         if adapter.dialect == "openai":
-            body = in_form(_completion(raw, target), callers_names(call.chat.body, OPENAI))
+            body = _whole(_completion(raw, target), adapter)
+            body = in_form(body, callers_names(call.chat.body, OPENAI))
         else:
             body = _object(raw, target)
         try:
@@ -329,6 +330,15 @@ def _completion(raw: bytes, target: Target) -> Json:
     if not isinstance(body.get("choices"), list):
         raise _no_answer(target)
     return body
+
+
+def _whole(body: Json, adapter: Adapter) -> Json:
+    """Return a chat completion. Raises UpstreamError for one that broke off with an error, as OpenRouter tells it."""
+    if (cut := reported(b"", body)) is None:
+        return body
+    error = instead(cut)
+    error.billable, error.usage = True, adapter.usage(body)
+    raise error
 
 
 def _object(raw: bytes, target: Target) -> Json:

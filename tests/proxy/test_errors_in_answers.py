@@ -97,3 +97,18 @@ async def test_an_answer_with_an_error_beside_it_is_an_answer(tmp_path: Path) ->
         mock.script("*", answer(failed))
         reply = await gw.ask({"model": "m", "input": "Hello"}, dialect=Responses())
         assert orjson.loads(reply.body)["status"] == "failed"
+
+
+async def test_an_answer_that_broke_off_is_not_told_as_a_whole_one(tmp_path: Path) -> None:
+    """OpenRouter says so beside what there is of it: half an answer was made, and is billed."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": "Half"}, "finish_reason": "error"}
+    said = {"choices": [choice | {"error": {"code": 502, "message": "Gone."}}], "usage": {"prompt_tokens": 3}}
+    async with MockServer() as mock:
+        place = of_kind(mock, "openai-compatible")
+        async with bench(tmp_path, [route("m", (place, "m"), retries=0)]) as gw:
+            mock.script("*", answer(said))
+            with pytest.raises(UpstreamError) as caught:
+                await gw.ask(MESSAGES, dialect=Messages())
+            assert (caught.value.status, caught.value.code) == (502, "upstream_error")
+            row = await gw.row()
+            assert (row.status, row.usage, row.usage_source) == ("interrupted", {"input": 3}, "provider")

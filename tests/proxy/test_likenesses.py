@@ -206,3 +206,24 @@ async def test_a_call_in_the_form_of_before_there_were_several_is_a_call(
         answer = streamed({"function_call": begun}, {"function_call": rest}, {}, reason="function_call")
     got = await asked(tmp_path, surface, answer, stream=stream)
     assert called(surface, got) == [("f", {"a": 1})]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_calls_of_two_turns_never_have_the_same_id(stream: bool, tmp_path: Path) -> None:
+    """A server that gives none, neither to the answer nor to its calls; Anthropic refuses a conversation with twins."""
+    call = {"type": "function", "function": F["function"]}
+    ids = []
+    for turn in ("One", "Two"):
+        body = ASKS["messages"][1] | {"messages": [{"role": "user", "content": turn}], "stream": stream}
+        choice: dict[str, Any] = {"index": 0, "finish_reason": "tool_calls"}
+        said = {"role": "assistant", "content": None, "tool_calls": [call]}
+        answer = Answer(body=orjson.dumps({"choices": [choice | {"message": said}], "usage": USAGE}))
+        if stream:
+            event = b"data: " + orjson.dumps({"choices": [choice | {"delta": said}], "usage": USAGE}) + b"\n\n"
+            answer = Answer(chunks=[event, sse.DONE])
+        async with MockServer() as mock, bench(tmp_path / turn, [route("m", (provider(mock.base_url), "up"))]) as gw:
+            mock.script("up", answer)
+            reply = await serving.serve(gw.gateway, gw.receive(size=100, dialect=Messages()), orjson.dumps(body))
+            told = reply.body if reply.stream is None else await read(reply)
+        ids += [told.partition(b'"id":"toolu_')[2].partition(b'"')[0]]
+    assert all(ids) and ids[0] != ids[1]

@@ -5,6 +5,7 @@ Sources: Anthropic's API reference, version 2023-06-01, and the types of its Pyt
 """
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 from accounts.prices import Usage
@@ -54,10 +55,10 @@ class Messages(Dialect):
         return inward.hints(asked.body)
 
     def reply(self, completion: Json, asked: Asked) -> Json:
-        return outward.message(completion, asked.body)
+        return outward.message(completion, asked.body, _spare_id(asked))
 
     def encoder(self, asked: Asked) -> MessageEncoder:
-        return MessageEncoder(asked.model)
+        return MessageEncoder(asked.model, _spare_id(asked))
 
     def error(self, error: GatewayError, request_id: str) -> Json:
         return outward.error(error, request_id)
@@ -67,6 +68,11 @@ class Messages(Dialect):
 
     def watcher(self) -> MessageWatcher:
         return MessageWatcher()
+
+
+def _spare_id(asked: Asked) -> str:
+    """Return an id for an answer without one: ids of its calls are made of it, and may stand once in a conversation."""
+    return blake2b(asked.raw, digest_size=12).hexdigest()
 
 
 def _check_messages(body: Json) -> None:

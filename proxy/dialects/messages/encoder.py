@@ -12,10 +12,10 @@ from proxy.providers.anthropic import usage as usages
 
 
 class MessageEncoder(StreamEncoder):
-    """One stream. `model` is the name to give until a chunk says another."""
+    """One stream. `model` is the name to give until a chunk says another, `spare` the id where none does."""
 
-    def __init__(self, model: str) -> None:
-        self._model, self._id = model, ""
+    def __init__(self, model: str, spare: str = "") -> None:
+        self._model, self._id, self._spare = model, "", spare
         self._started = False
         self._number = -1  # of the latest block
         self._open = ""  # the kind of the block that is open: "text", "thinking", "tool_use" or none
@@ -55,7 +55,7 @@ class MessageEncoder(StreamEncoder):
         if self._started:
             return b""
         self._started = True
-        self._id = message_id(chunk.get("id"))
+        self._id = message_id(chunk.get("id") or self._spare)
         message: Json = {
             "id": self._id,
             "type": "message",

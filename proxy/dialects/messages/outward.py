@@ -25,13 +25,13 @@ ERROR_TYPES = {
 NOTHING = {"input_tokens": 0, "output_tokens": 0}
 
 
-def message(completion: Json, asked: Json) -> Json:
-    """Return the message. `asked` is the caller's request."""
+def message(completion: Json, asked: Json, spare: str = "") -> Json:
+    """Return the message. `asked` is the caller's request, `spare` what its id is made of where a server gives none."""
     choices = completion.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
     said = choice.get("message")
     said = said if isinstance(said, dict) else {}
-    id = message_id(completion.get("id"))
+    id = message_id(completion.get("id") or spare)
     calls = [call for call in _dicts(said.get("tool_calls")) if isinstance(call.get("function"), dict)]
     if not calls and isinstance(said.get("function_call"), dict):
         calls = [{"function": said["function_call"]}]
