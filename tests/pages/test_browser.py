@@ -252,8 +252,8 @@ CUT_OFF = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width", [390, 320])
-def test_it_fits_a_telephone(browser: "sync_api.Browser", base: str, width: int) -> None:
+@pytest.mark.parametrize("width", [320, 390, 820, 1280, 1440])
+def test_it_fits_a_telephone_and_a_desk(browser: "sync_api.Browser", base: str, width: int) -> None:
     watched = Watched(browser.new_page(viewport={"width": width, "height": 800}), base)
     watched.watch()
     for name, paths in {
