@@ -83,6 +83,9 @@ def resolution(figures: Figures) -> list[str]:
         pairs = figures.pairs[name, "direct"]
         p50, p99 = (_text(_pooled(pairs, lambda one: one.added, at), 2) for at in (50, 99))
         found.append(f"A/A, latency, {name}: direct - direct P50 {p50} ms, P99 {p99} ms")
+    if "direct" in figures.stalls:
+        longest = max(figures.stalls["direct"], default=0.0) * 1000
+        found.append(f"A/A, silence, plain answer: without anything in between at most {longest:.1f} ms")
     return found
 
 

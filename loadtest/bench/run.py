@@ -89,7 +89,7 @@ async def measure(bench: Bench, servers: Field, plan: Plan) -> Figures:
         print(f"round {number + 1} of {plan.rounds}", flush=True)
         await _cpu_round(bench, servers, plan, figures)
         await _latency_round(bench, servers, plan, figures)
-    for server in (servers.control, servers.gateway):
+    for server in (servers.mock, servers.control, servers.gateway):
         if server is not None:
             figures.stalls[server.where.name] = await bench.stalls(server, CPU_CELLS[PLAIN], plan.stalls)
     return figures

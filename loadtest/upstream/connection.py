@@ -1,9 +1,11 @@
 """One connection of the scripted provider: requests in, the bytes of their plans out, one after another."""
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from operator import length_hint
 from typing import Protocol, cast
 
@@ -44,7 +46,9 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not an isinstance check: uvloop's transports are no subclasses.
         self._transport = cast(asyncio.Transport, transport)
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._fd: int = raw.fileno()
         self._desk.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -134,8 +138,17 @@ class Connection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         data, self._head = self._head + data, b""
         if data and self._hit is not None:
-            self._transport.write(data)
+            self._send(data)
             self._hit.sent += len(data)
+
+    def _send(self, data: bytes) -> None:
+        """Send at once. The loop would keep it until its turn is over, when all who have asked in it are answered."""
+        sent = 0
+        if not (self._transport.get_write_buffer_size() or self._transport.is_closing()):
+            with suppress(OSError):  # the transport finds out why
+                sent = os.write(self._fd, data)
+        if sent < len(data):
+            self._transport.write(data[sent:])
 
     def _finish(self) -> None:
         self._write(b"")

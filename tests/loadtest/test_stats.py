@@ -41,6 +41,8 @@ def test_it_prints_ratios_ranges_and_promises() -> None:
     figures.cpu[TWENTY, "qlite"], figures.cpu[TWENTY, "control"] = [800, 800], [490, 490]
     figures.pairs[STANDARD, "qlite"] = [Pairs(added=[0.001, 0.002]), Pairs(added=[0.003, 0.004])]
     figures.stalls = {"qlite": [0.0122, 0.004], "control": []}
+    figures.stalls["direct"] = [0.0061, 0.003]
+    assert report.resolution(figures)[-1].endswith("at most 6.1 ms")
     lines = report.table(figures, {"memory after load, MB": 95.0}).splitlines()
     assert (
         "| plain answer | 630 (600 to 660) | 300 (300 to 300) |  | 2.10 (2.00 to 2.20) | 2x, **no** | 1.3x, **no** |"
